@@ -5,7 +5,9 @@
  * functions: `build` turns a question into an HTTP request, `read` turns the provider's answer into a *fact* and a
  * *resolution*. The engine does the sending, once, and one reducer in core decides what the fact means.
  */
-import type { Fact, Resolution } from "../core/resolution.ts";
+import type { Answer, Sent } from "../core/answer.ts";
+
+export type { Answer, Sent };
 
 /** One HTTP request, not yet sent. `path` is absolute on the provider account's base address. */
 export interface HttpDraft {
@@ -51,41 +53,6 @@ export interface PayoutQuery {
   readonly currency: string;
   /** The payee's details as sent, so that an answer about somebody else's payout is noticed. */
   readonly destination: Readonly<Record<string, string>>;
-}
-
-/**
- * What became of a request at the provider's door.
- * `not_sent`: nothing left us. `accepted`: it holds the order. `refused`: definitively not registered, and the words
- * stand on the connector's `send.no` list. `not_now`: nothing was done, ask again later. `unknown`: all else.
- */
-export type Sent = "not_sent" | "accepted" | "refused" | "not_now" | "unknown";
-
-/** What a provider said about one order. Amounts are minor units of the order's currency. */
-export interface Answer {
-  readonly sent: Sent;
-  readonly fact: Fact;
-  readonly resolution: Resolution;
-  /** Inquiries only: whether the provider knows our reference. `no` is evidence D3, and only after the wait window. */
-  readonly found?: "yes" | "no";
-  readonly providerReference?: string;
-  readonly providerStatus?: string;
-  readonly providerCode?: string;
-  /** What the provider echoed. Where present it must equal the order's, else the fact is not taken. */
-  readonly echo?: {
-    readonly reference?: string;
-    readonly amountMinor?: bigint;
-    readonly currency?: string;
-    readonly destinationHash?: string;
-  };
-  /** Paid so far and returned so far, both cumulative. */
-  readonly paidMinor?: bigint;
-  readonly returnedMinor?: bigint;
-  readonly returnId?: string;
-  readonly feeMinor?: bigint;
-  /** The provider's own order of events, where it has one: an older fact changes nothing. */
-  readonly sequence?: number;
-  /** Milliseconds to wait, from a `not_now` answer. */
-  readonly retryAfterMs?: number;
 }
 
 /** One provider call as two pure functions. `read` never throws for what a provider says: the unmapped is `unknown`. */
@@ -168,6 +135,8 @@ export interface Connector {
   /** Settings and credentials that a provider account of this connector has. */
   readonly settings: readonly FieldDescription[];
   readonly services: readonly ServiceDescription[];
+  /** Identifies the payee within this connector, as `Answer.echo.destinationHash` does. */
+  destinationHash(destination: Readonly<Record<string, string>>): string;
   readonly create: Call<PayoutOrder>;
   readonly inquire: Call<PayoutQuery>;
   readonly revoke?: Call<PayoutQuery>;

@@ -1,5 +1,7 @@
 /** A payout invoice: the business's order, priced and held (docs/domain.md, Payout invoice). */
+import type { Deal, FeeTerms, Price } from "./fee.ts";
 import { machine } from "./machine.ts";
+import { ratio } from "./rate.ts";
 import type { DispatchStatus } from "./request.ts";
 import type { Resolution } from "./resolution.ts";
 
@@ -135,4 +137,43 @@ export interface FrozenFeeTerms {
   readonly feeMaxMinor: string;
   readonly strategy: "external" | "internal";
   readonly isReverse: boolean;
+}
+
+/** Commission terms as they are stored with an invoice. */
+export function freezeTerms(terms: FeeTerms): FrozenFeeTerms {
+  return {
+    feeRate: `${terms.feeRate.numerator}/${terms.feeRate.denominator}`,
+    feeFixedMinor: terms.feeFixedMinor.toString(),
+    feeMinMinor: terms.feeMinMinor.toString(),
+    feeMaxMinor: terms.feeMaxMinor.toString(),
+    strategy: terms.strategy,
+    isReverse: terms.isReverse,
+  };
+}
+
+/** The terms and the rate that an invoice was priced with. */
+export function dealOf(invoice: Invoice): Deal {
+  const { feeTerms } = invoice;
+  const [numerator = "0", denominator = "1"] = feeTerms.feeRate.split("/");
+  return {
+    accountCurrency: invoice.currency,
+    serviceCurrency: invoice.serviceCurrency,
+    rate: ratio(invoice.rateNumerator, invoice.rateDenominator),
+    fee: {
+      feeRate: ratio(BigInt(numerator), BigInt(denominator)),
+      feeFixedMinor: BigInt(feeTerms.feeFixedMinor),
+      feeMinMinor: BigInt(feeTerms.feeMinMinor),
+      feeMaxMinor: BigInt(feeTerms.feeMaxMinor),
+      strategy: feeTerms.strategy,
+      isReverse: feeTerms.isReverse,
+    },
+  };
+}
+
+/** The price that an invoice was made at. */
+export function priceOf(invoice: Invoice): Price {
+  const { amountMinor, writeoffMinor, feeMinor, serviceAmountMinor, serviceWriteoffMinor, serviceFeeMinor } = invoice;
+  const { strategy, isReverse } = invoice.feeTerms;
+  const input = (strategy === "external") === isReverse ? "writeoff" : "payee";
+  return { amountMinor, writeoffMinor, feeMinor, serviceAmountMinor, serviceWriteoffMinor, serviceFeeMinor, input };
 }

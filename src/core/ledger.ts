@@ -157,6 +157,16 @@ export interface PayoutParties {
   readonly accountCurrency: string | null;
 }
 
+/** The parties of a payout, from its row and the invoice above it. */
+export function partiesOf(
+  payout: { id: string; websiteId: string; depositAccountId: string; currency: string },
+  invoice: { currency: string } | null,
+): PayoutParties {
+  const { id, websiteId, depositAccountId, currency } = payout;
+  return { payoutId: id, websiteId, depositAccountId, currency, accountCurrency: invoice?.currency ?? null };
+}
+
+/** Processing starts: the write-off is kept back. Account currency. */
 export const hold = (requestId: string, websiteId: string, currency: string, writeoffMinor: bigint): Posting =>
   posting(requestId, "hold", move(available(websiteId, currency), reserved(websiteId, currency), writeoffMinor));
 
@@ -196,13 +206,50 @@ export function paid(p: PayoutParties, what: Paid): Posting {
   );
 }
 
-/** Money that left although nothing allowed it any more: recorded, never refused. */
-export const paidBeyond = (p: PayoutParties, upToMinor: bigint, amountMinor: bigint): Posting =>
-  posting(
+/** Money that left although nothing allowed it any more: recorded, never refused. `inFlightMinor` of it had been sent. */
+export const paidBeyond = (
+  p: PayoutParties,
+  what: { readonly upToMinor: bigint; readonly inFlightMinor: bigint; readonly unannouncedMinor: bigint },
+): Posting => {
+  const suspense = own("incident_suspense", p.currency);
+  return posting(
     p.payoutId,
-    `paid_beyond:${upToMinor}`,
-    move(own("incident_suspense", p.currency), atProvider(p.depositAccountId, p.currency), amountMinor),
+    `paid_beyond:${what.upToMinor}`,
+    move(suspense, inFlight(p.depositAccountId, p.currency), what.inFlightMinor),
+    move(suspense, atProvider(p.depositAccountId, p.currency), what.unannouncedMinor),
   );
+};
+
+/** What came back: `returnedMinor` in the service's currency, `shareMinor` of it at the frozen rate in the account's. */
+export interface Returned {
+  /** The provider's id of the return, so that one return posts once. */
+  readonly returnId: string;
+  readonly returnedMinor: bigint;
+  readonly shareMinor: bigint;
+  /** Came back beyond what was paid: an incident. */
+  readonly beyondMinor: bigint;
+}
+
+/** Money that came back stands at the provider and is the merchant's again. */
+export function returned(p: PayoutParties, what: Returned): Posting {
+  const place = atProvider(p.depositAccountId, p.currency);
+  const cause = `returned:${what.returnId}`;
+  const beyond = move(place, own("incident_suspense", p.currency), what.beyondMinor);
+  if (p.accountCurrency === null) {
+    return posting(p.payoutId, cause, move(place, clearing(p.websiteId, p.currency), what.returnedMinor), beyond);
+  }
+  const merchant = available(p.websiteId, p.accountCurrency);
+  if (p.accountCurrency === p.currency) {
+    return posting(p.payoutId, cause, move(place, merchant, what.returnedMinor), beyond);
+  }
+  return posting(
+    p.payoutId,
+    cause,
+    move(place, own("fx_position", p.currency), what.returnedMinor),
+    move(own("fx_position", p.accountCurrency), merchant, what.shareMinor),
+    beyond,
+  );
+}
 
 /** Ended with less than was sent: what did not leave stands at the provider again. */
 export const cameBack = (p: PayoutParties, unpaidMinor: bigint): Posting =>

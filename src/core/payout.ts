@@ -121,6 +121,8 @@ export interface Payout {
   readonly resolution: Resolution | null;
   readonly resolutionOf: Operation | null;
   readonly moderationRequired: boolean;
+  /** When the flag was set; null while it is not. */
+  readonly flaggedTime: number | null;
   /** Waits in READY for a person's command. */
   readonly isManual: boolean;
 

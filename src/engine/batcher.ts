@@ -1,0 +1,385 @@
+/**
+ * Lanes and batches. Every write is a command; a lane takes whatever queued while its last transaction was in flight
+ * and runs it as one transaction: no timer, at most 100 commands of 64 organizations. A refusal belongs to its
+ * command alone.
+ */
+import { ERRORS, type Refusal, refusal } from "../core/errors.ts";
+import { assert, err, ok, type Result } from "../core/result.ts";
+import type { Cause, Errand, Handler, Once, Order, StoredAnswer } from "./command.ts";
+import { Context, type Surroundings } from "./context.ts";
+import {
+  type Changes,
+  type Clock,
+  type Store,
+  StoreRefused,
+  type TableName,
+  type Tables,
+  type Tx,
+  type Want,
+  type Work,
+} from "./ports.ts";
+import { buildSetup, type Setup, type SetupSource, setupWants } from "./setup.ts";
+import { View } from "./view.ts";
+
+const MAX_COMMANDS = 100;
+const MAX_ORGANIZATIONS = 64;
+/** How much due work of one kind a claim takes per organization. */
+export const CLAIM_LIMIT = 50;
+
+/** A command waiting for its transaction. */
+interface Pending {
+  readonly organizationId: string;
+  readonly handler: Handler<unknown, unknown>;
+  readonly payload: unknown;
+  readonly cause: Cause;
+  readonly once: Once<unknown> | null;
+  settle(result: Result<unknown, Refusal>): void;
+  fail(error: unknown): void;
+}
+
+/** What became of one command inside a batch. */
+type Decided =
+  | { readonly kind: "result"; readonly result: Result<unknown, Refusal>; readonly errands: readonly Errand[] }
+  | { readonly kind: "broken"; readonly error: unknown };
+
+export interface BatcherOptions extends SetupSource, Pick<Surroundings, "rng"> {
+  readonly store: Store;
+  readonly lanes: number;
+  /** The command that looks at one piece of due work. */
+  readonly wake: (kind: Work["kind"]) => Handler<Work, unknown>;
+  /** Opens the slot counting of a batch: `take` as in `Surroundings`, `keep` when the commit is known. */
+  readonly openSlots: () => { take: Surroundings["takeSlot"]; keep: () => void };
+  /** Provider calls that a commit has made due. */
+  readonly onErrands: (errands: readonly Errand[], startedAt: number) => void;
+  readonly clock: Clock;
+  readonly onBroken: (error: unknown, what: string) => void;
+}
+
+export class Batcher {
+  readonly #options: BatcherOptions;
+  readonly #lanes: Lane[];
+  readonly #setups = new Map<string, Setup>();
+  #isClosed = false;
+
+  constructor(options: BatcherOptions) {
+    this.#options = options;
+    this.#lanes = Array.from({ length: options.lanes }, () => new Lane((batch) => this.#flush(batch), (orgs) => this.#claim(orgs)));
+  }
+
+  /** Runs a command in its organization's lane. Rejects when the outcome is unknown or something is broken. */
+  run<P, A>(organizationId: string, handler: Handler<P, A>, payload: P, cause: Cause): Promise<Result<A, Refusal>> {
+    const what = { handler: handler as Handler<unknown, unknown>, payload, cause, once: null };
+    return this.#enqueue(organizationId, what) as Promise<Result<A, Refusal>>;
+  }
+
+  /** Runs a command whose answer is stored with its key: a repeat gets the same answer and changes nothing. */
+  runOnce<P, A>(
+    organizationId: string,
+    what: { handler: Handler<P, A>; payload: P; cause: Cause; once: Once<A> },
+  ): Promise<Result<StoredAnswer, Refusal>> {
+    const handler = what.handler as Handler<unknown, unknown>;
+    const once = what.once as Once<unknown>;
+    return this.#enqueue(organizationId, { ...what, handler, once }) as Promise<Result<StoredAnswer, Refusal>>;
+  }
+
+  /** Looks at what is due for an organization, after everything that is nearer to the money. */
+  claim(organizationId: string): void {
+    if (!this.#isClosed) this.#laneOf(organizationId).claim(organizationId);
+  }
+
+  /** Commands waiting, over all lanes. */
+  get depth(): number {
+    return this.#lanes.reduce((sum, lane) => sum + lane.depth, 0);
+  }
+
+  /** Takes no new claims, and resolves when everything queued is done. */
+  async drain(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#lanes.map((lane) => lane.idle()));
+  }
+
+  #enqueue(
+    organizationId: string,
+    what: Pick<Pending, "handler" | "payload" | "cause" | "once">,
+  ): Promise<Result<unknown, Refusal>> {
+    return new Promise((resolve, reject) => {
+      this.#laneOf(organizationId).push({ organizationId, ...what, settle: resolve, fail: reject });
+    });
+  }
+
+  #laneOf(organizationId: string): Lane {
+    let hash = 0;
+    for (const character of organizationId) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) >>> 0;
+    const lane = this.#lanes[hash % this.#lanes.length];
+    assert(lane !== undefined, "there is a lane");
+    return lane;
+  }
+
+  /** One transaction for a batch of commands; each command gets its own answer. */
+  async #flush(batch: readonly Pending[]): Promise<void> {
+    const organizations = [...new Set(batch.map((each) => each.organizationId))].sort();
+    try {
+      const decided = await this.#transact(organizations, {}, async () => batch);
+      batch.forEach((pending, index) => {
+        const each = decided[index];
+        assert(each !== undefined, "every command is decided");
+        if (each.kind === "broken") pending.fail(each.error);
+        else pending.settle(each.result);
+      });
+    } catch (error) {
+      if (error instanceof StoreRefused && batch.length > 1) {
+        // One poisoned command hurts nobody else: the halves run on their own.
+        const middle = batch.length >> 1;
+        await this.#flush(batch.slice(0, middle));
+        await this.#flush(batch.slice(middle));
+        return;
+      }
+      for (const pending of batch) pending.fail(error);
+    }
+  }
+
+  /** One transaction for due work; organizations that another process holds are left to it. */
+  async #claim(organizations: readonly string[]): Promise<void> {
+    const kinds: readonly Work["kind"][] = ["payout", "request", "invoice", "callback"];
+    let isFull = false;
+    try {
+      const decided = await this.#transact([...organizations].sort(), { skipLocked: true }, async (tx) => {
+        const claimed: Pending[] = [];
+        for (const kind of kinds) {
+          for (const work of await tx.claim(kind, CLAIM_LIMIT)) claimed.push(this.#wakeOf(work));
+        }
+        isFull = claimed.length >= CLAIM_LIMIT;
+        return claimed;
+      });
+      for (const each of decided) if (each.kind === "broken") this.#options.onBroken(each.error, "wake-up");
+      const isMoving = decided.some((each) => each.kind === "result" && each.result.ok && each.result.value !== "held");
+      if (isFull && isMoving) for (const each of organizations) this.claim(each);
+    } catch (error) {
+      this.#options.onBroken(error, "claim");
+    }
+  }
+
+  #wakeOf(work: Work): Pending {
+    return {
+      organizationId: work.organizationId,
+      handler: this.#options.wake(work.kind) as Handler<unknown, unknown>,
+      payload: work,
+      cause: { actor: "system" },
+      once: null,
+      settle: () => {},
+      fail: () => {},
+    };
+  }
+
+  /** Loads, decides in order, saves; hands the errands over once the commit is answered. */
+  async #transact(
+    organizations: readonly string[],
+    options: { skipLocked?: boolean },
+    take: (tx: Tx) => Promise<readonly Pending[]>,
+  ): Promise<readonly Decided[]> {
+    // Leases are measured from before the transaction: the holder's clock never runs longer than the database's.
+    const startedAt = this.#options.clock.monotonic();
+    const slots = { current: this.#options.openSlots() };
+    const decided = await this.#options.store.commit(organizations, options, async (tx) => {
+      // The body may run again: counting starts afresh.
+      slots.current = this.#options.openSlots();
+      const batch = await take(tx);
+      const view = new View();
+      for (const lock of tx.locks.values()) view.takeRow("organizationLock", lock);
+      const setups = await this.#load(tx, view, batch);
+      const result = batch.map((pending) => this.#decide(tx, view, { pending, setups, take: slots.current.take }));
+      return { changes: withLockVersions(view.changes()), result };
+    });
+    slots.current.keep();
+    const errands = decided.flatMap((each) => (each.kind === "result" && each.result.ok ? each.errands : []));
+    if (errands.length > 0) this.#options.onErrands(errands, startedAt);
+    return decided;
+  }
+
+  /** Two rounds: what the commands name, and what those rows refer to. */
+  async #load(tx: Tx, view: View, batch: readonly Pending[]): Promise<ReadonlyMap<string, Setup>> {
+    const live = batch.filter((each) => tx.locks.has(each.organizationId));
+    const stale = [...tx.locks.values()].filter(
+      (lock) => this.#setups.get(lock.organizationId)?.revision !== lock.configRevision,
+    );
+    const setupLoads = stale.map((lock) => setupWants(lock.organizationId));
+    const wants: Want[] = live.flatMap((each) => [
+      ...each.handler.wants(each.payload, each.organizationId),
+      ...(each.once === null ? [] : [idempotencyWant(each.organizationId, each.once.key)]),
+    ]);
+    const results = await tx.load([...setupLoads.flat(), ...wants] as Want[]);
+    let at = 0;
+    for (const [index, lock] of stale.entries()) {
+      const size = setupLoads[index]?.length ?? 0;
+      const rows = results.slice(at, at + size) as readonly (readonly Tables["organization"][])[];
+      at += size;
+      this.#setups.set(lock.organizationId, buildSetup(this.#options, lock.configRevision, rows));
+    }
+    view.take(wants, results.slice(at));
+    const setups = new Map<string, Setup>();
+    for (const organizationId of tx.locks.keys()) {
+      const setup = this.#setups.get(organizationId);
+      assert(setup !== undefined, "the setup of a locked organization is loaded");
+      setups.set(organizationId, setup);
+      for (const provider of setup.providers.values()) view.takeRow("providerAccount", provider.row);
+    }
+    const more = live.flatMap((each) => {
+      const setup = setups.get(each.organizationId);
+      if (setup === undefined || each.handler.more === undefined) return [];
+      return each.handler.more(each.payload, { organizationId: each.organizationId, rows: view, setup });
+    });
+    if (more.length > 0) view.take(more, await tx.load(more as Want<TableName>[]));
+    return setups;
+  }
+
+  #decide(
+    tx: Tx,
+    view: View,
+    of: { pending: Pending; setups: ReadonlyMap<string, Setup>; take: Surroundings["takeSlot"] },
+  ): Decided {
+    const { pending } = of;
+    const setup = of.setups.get(pending.organizationId);
+    if (setup === undefined) {
+      return { kind: "result", result: err(refusal("not-found", "There is no such organization.")), errands: [] };
+    }
+    const branch = view.branch();
+    const context = new Context(
+      {
+        organizationId: pending.organizationId,
+        rows: branch,
+        setup,
+        moment: { now: tx.now, epoch: tx.epoch, isGateOpen: tx.isGateOpen },
+      },
+      { name: pending.handler.name, cause: pending.cause },
+      { rng: this.#options.rng, connectors: this.#options.connectors, takeSlot: of.take },
+    );
+    try {
+      const result = pending.once === null ? pending.handler.decide(context, pending.payload) : once(context, pending);
+      if (result.ok) branch.merge();
+      return { kind: "result", result, errands: result.ok ? context.errands : [] };
+    } catch (error) {
+      this.#options.onBroken(error, pending.handler.name);
+      return { kind: "broken", error };
+    }
+  }
+}
+
+function idempotencyWant(organizationId: string, key: string): Want<"idempotency"> {
+  return { table: "idempotency", by: "primary", keys: [[organizationId, key]] };
+}
+
+/** Decides a command with an Idempotency-Key: a repeat is answered from the store, another body is refused. */
+function once(context: Context, pending: Pending): Result<StoredAnswer, Refusal> {
+  const { organizationId } = pending;
+  assert(pending.once !== null, "this command has a key");
+  const { key, fingerprint } = pending.once;
+  const stored = context.rows.get("idempotency", [organizationId, key]);
+  if (stored !== null) {
+    if (stored.fingerprint !== fingerprint) {
+      return err(refusal("idempotency-key-reused", ERRORS["idempotency-key-reused"].advice));
+    }
+    return ok({ status: stored.status, headers: stored.headers as Record<string, string>, body: stored.body });
+  }
+  const result = pending.handler.decide(context, pending.payload);
+  if (!result.ok) return result;
+  const answer = pending.once.render(result.value);
+  context.rows.put("idempotency", { organizationId, key, fingerprint, ...answer, createdTime: context.now });
+  return ok(answer);
+}
+
+/** Every lock row that a batch has changed is one version on. */
+function withLockVersions(changes: Changes): Changes {
+  const locks = changes.update.organizationLock;
+  if (locks === undefined) return changes;
+  const next = locks.map((each) => ({ ...each, set: { ...each.set, version: each.version + 1 } }));
+  return { ...changes, update: { ...changes.update, organizationLock: next } };
+}
+
+/** One lane: its commands run one batch at a time. */
+class Lane {
+  readonly #flush: (batch: readonly Pending[]) => Promise<void>;
+  readonly #claim: (organizations: readonly string[]) => Promise<void>;
+  /** By order, then by organization, so that a busy organization delays no other. */
+  readonly #queues: Map<string, Pending[]>[] = [new Map(), new Map(), new Map(), new Map()];
+  readonly #claims = new Set<string>();
+  #isRunning = false;
+  #idlers: (() => void)[] = [];
+
+  constructor(
+    flush: (batch: readonly Pending[]) => Promise<void>,
+    claim: (organizations: readonly string[]) => Promise<void>,
+  ) {
+    this.#flush = flush;
+    this.#claim = claim;
+  }
+
+  get depth(): number {
+    let count = 0;
+    for (const queues of this.#queues) for (const queue of queues.values()) count += queue.length;
+    return count;
+  }
+
+  push(pending: Pending): void {
+    const queues = this.#queues[pending.handler.order satisfies Order];
+    assert(queues !== undefined, "every order has a queue");
+    const queue = queues.get(pending.organizationId);
+    if (queue === undefined) queues.set(pending.organizationId, [pending]);
+    else queue.push(pending);
+    this.#start();
+  }
+
+  claim(organizationId: string): void {
+    this.#claims.add(organizationId);
+    this.#start();
+  }
+
+  idle(): Promise<void> {
+    if (!this.#isRunning) return Promise.resolve();
+    return new Promise((resolve) => this.#idlers.push(resolve));
+  }
+
+  #start(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    // In the next microtask, so that what one caller queues in a row becomes one batch.
+    queueMicrotask(() => void this.#run());
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      const batch = this.#next();
+      if (batch.length > 0) await this.#flush(batch);
+      const claims = [...this.#claims].slice(0, MAX_ORGANIZATIONS);
+      for (const each of claims) this.#claims.delete(each);
+      if (claims.length > 0) await this.#claim(claims);
+      if (batch.length === 0 && claims.length === 0) break;
+    }
+    this.#isRunning = false;
+    const idlers = this.#idlers;
+    this.#idlers = [];
+    for (const resolve of idlers) resolve();
+  }
+
+  /** The next batch: by order, and within an order one command of each organization in turn. */
+  #next(): Pending[] {
+    const batch: Pending[] = [];
+    const organizations = new Set<string>();
+    for (const queues of this.#queues) {
+      let isTaking = true;
+      while (isTaking && batch.length < MAX_COMMANDS) {
+        isTaking = false;
+        for (const [organizationId, queue] of queues) {
+          if (!organizations.has(organizationId) && organizations.size >= MAX_ORGANIZATIONS) continue;
+          const pending = queue.shift();
+          if (pending === undefined) continue;
+          if (queue.length === 0) queues.delete(organizationId);
+          organizations.add(organizationId);
+          batch.push(pending);
+          isTaking = true;
+          if (batch.length >= MAX_COMMANDS) break;
+        }
+      }
+    }
+    return batch;
+  }
+}

@@ -1,0 +1,354 @@
+/** Payout invoices: made, processed, expired. */
+import { type Refusal, refusal } from "../../core/errors.ts";
+import { sha256 } from "../../core/ids.ts";
+import { freezeTerms, type Invoice } from "../../core/invoice.ts";
+import * as ledger from "../../core/ledger.ts";
+import type { Entry } from "../../core/ledger.ts";
+import { moveName } from "../../core/machine.ts";
+import type { Payout } from "../../core/payout.ts";
+import type { PayoutRequest } from "../../core/request.ts";
+import { assert, err, ok, type Result } from "../../core/result.ts";
+import { begin, moveInvoice, noteMove, stepInvoice, wakeRequest } from "../../core/story.ts";
+import { type Handler, ORDER } from "../command.ts";
+import type { Context } from "../context.ts";
+import { accountWants, carryOn, destinationBinding, saveInvoiceAlone } from "../orders.ts";
+import type { TableName, Want, Work } from "../ports.ts";
+import { type CreateInvoice, checkOrder, type InvoiceOrder, type Plan, type Priced, priceOrder } from "./invoice-order.ts";
+
+/** An invoice with everything below it, as it stands after a command. */
+export interface InvoiceRows {
+  readonly invoice: Invoice;
+  readonly request: PayoutRequest | null;
+  readonly payouts: readonly Payout[];
+  readonly entries: readonly Entry[];
+}
+
+const DEFAULT_ATTEMPTS = 5;
+
+export const createInvoice: Handler<CreateInvoice, InvoiceRows> = {
+  name: "create-payout-invoice",
+  order: ORDER.accept,
+  wants: ({ order }, organizationId) => {
+    const { websiteId, referenceId, customer, paymentInstrumentId } = order;
+    const wants: Want<TableName>[] = [];
+    if (websiteId !== undefined) {
+      wants.push({ table: "website", by: "primary", keys: [[organizationId, websiteId]] });
+      if (referenceId !== undefined) {
+        wants.push({ table: "invoice", by: "reference_id_used", keys: [[organizationId, websiteId, referenceId]] });
+      }
+      if (customer?.referenceId !== undefined) {
+        const keys = [[organizationId, websiteId, customer.referenceId]];
+        wants.push({ table: "customer", by: "customer_reference_once", keys });
+      }
+    }
+    if (customer?.id !== undefined) {
+      wants.push({ table: "customer", by: "primary", keys: [[organizationId, customer.id]] });
+    }
+    if (paymentInstrumentId !== undefined) {
+      wants.push({ table: "paymentInstrument", by: "primary", keys: [[organizationId, paymentInstrumentId]] });
+    }
+    return wants;
+  },
+  more({ order }, seen) {
+    const { organizationId, rows } = seen;
+    if (order.websiteId === undefined) return [];
+    const existing = findInvoice(rows, organizationId, order);
+    if (existing !== undefined) return invoiceRowsWants(organizationId, existing);
+    const instrument =
+      order.paymentInstrumentId === undefined
+        ? null
+        : rows.get("paymentInstrument", [organizationId, order.paymentInstrumentId]);
+    return [
+      ...accountWants(organizationId, order.websiteId, seen.setup),
+      ...(instrument === null
+        ? []
+        : [{ table: "customer" as const, by: "primary", keys: [[organizationId, instrument.customerId]] }]),
+    ];
+  },
+  decide: decideCreate,
+};
+
+function findInvoice(
+  rows: Pick<Context["rows"], "filter">,
+  organizationId: string,
+  order: InvoiceOrder,
+): Invoice | undefined {
+  return rows.filter(
+    "invoice",
+    (row) =>
+      row.organizationId === organizationId &&
+      row.websiteId === order.websiteId &&
+      row.referenceId === order.referenceId,
+  )[0];
+}
+
+/** Everything below an invoice, for the answer. */
+export function invoiceRowsWants(organizationId: string, invoice: Invoice): readonly Want<TableName>[] {
+  if (invoice.requestId === null) return [];
+  return [
+    { table: "request", by: "primary", keys: [[organizationId, invoice.requestId]] },
+    { table: "payout", by: "payout_by_request", keys: [[organizationId, invoice.requestId]] },
+    { table: "entry", by: "entry_by_subject", keys: [[organizationId, invoice.requestId]] },
+  ];
+}
+
+/** An invoice with everything below it, from the rows of a command. */
+export function invoiceRows(context: Context, invoiceId: string): InvoiceRows {
+  const { organizationId, rows } = context;
+  const invoice = rows.get("invoice", [organizationId, invoiceId]);
+  assert(invoice !== null, `invoice ${invoiceId} is loaded`);
+  const { requestId } = invoice;
+  if (requestId === null) return { invoice, request: null, payouts: [], entries: [] };
+  const request = rows.get("request", [organizationId, requestId]);
+  const payouts = rows.filter("payout", (row) => row.organizationId === organizationId && row.requestId === requestId);
+  const subjects = new Set([requestId, ...payouts.map((payout) => payout.id)]);
+  const entries = rows.filter("entry", (row) => row.organizationId === organizationId && subjects.has(row.subject));
+  return { invoice, request, payouts, entries };
+}
+
+function decideCreate(context: Context, { order, problems }: CreateInvoice): Result<InvoiceRows, Refusal> {
+  const contentHash = sha256(canonical(order));
+  const existing = findInvoice(context.rows, context.organizationId, order);
+  if (existing !== undefined && problems.length === 0) {
+    if (existing.contentHash === contentHash) return ok(invoiceRows(context, existing.id));
+    return err({
+      ...refusal("reference-id-used", `Another order of this website has the referenceId ${existing.referenceId}.`),
+      location: `/payout-invoices/${existing.id}`,
+    });
+  }
+  const plan = checkOrder(context, order, problems);
+  if (!plan.ok) return plan;
+  const priced = priceOrder(context.setup, plan.value);
+  if (!priced.ok) return priced;
+  const customerId = customerOf(context, plan.value);
+  const invoice = newInvoice(context, { plan: plan.value, priced: priced.value, customerId, contentHash });
+  context.count({ invoiceCount: context.lock.invoiceCount + 1 });
+  const started = invoice.autoprocess ? startProcessing(context, invoice, null) : keepWaiting(context, invoice);
+  return started.ok ? ok(invoiceRows(context, invoice.id)) : started;
+}
+
+/** A text that is equal for equal orders, whatever the order of their members. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (typeof value === "object" && value !== null) {
+    const members = Object.entries(value).filter(([, member]) => member !== undefined);
+    members.sort(([a], [b]) => (a < b ? -1 : 1));
+    return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(",")}}`;
+  }
+  return JSON.stringify(value) ?? "null";
+}
+
+/** The order's customer, or one made for it: every payout has a payee whom the merchant can name. */
+function customerOf(context: Context, plan: Plan): string {
+  if (plan.customer !== null) return plan.customer.id;
+  const { organizationId, now } = context;
+  const instrumentId = plan.order.paymentInstrumentId;
+  const instrument =
+    instrumentId === undefined ? null : context.rows.get("paymentInstrument", [organizationId, instrumentId]);
+  if (instrument !== null) return instrument.customerId;
+  const given = plan.order.customer;
+  const id = `cus_${context.newId().replaceAll("-", "")}`;
+  context.rows.put("customer", {
+    organizationId,
+    id,
+    websiteId: plan.website.id,
+    referenceId: given?.referenceId ?? null,
+    email: given?.email ?? null,
+    phone: given?.phone ?? null,
+    name: given?.name ?? null,
+    metadata: given?.metadata ?? null,
+    version: 1,
+    createdTime: now,
+    updatedTime: now,
+  });
+  return id;
+}
+
+function newInvoice(
+  context: Context,
+  of: { plan: Plan; priced: Priced; customerId: string; contentHash: string },
+): Invoice {
+  const { plan, priced } = of;
+  const { order, website, service } = plan;
+  const { organizationId, now } = context;
+  const lifetimeMs = (order.lifetimeMinutes ?? website.lifetimeMinutes) * 60_000;
+  const expiresTime = order.expiresTime ?? now + lifetimeMs;
+  const destinationHash = plan.destination === null ? null : context.setup.safe.fingerprint(plan.destination);
+  const destination =
+    plan.destination === null || destinationHash === null
+      ? null
+      : context.setup.safe.seal(plan.destination, destinationBinding(organizationId, destinationHash));
+  return {
+    organizationId,
+    id: context.newId(),
+    websiteId: website.id,
+    referenceId: plan.referenceId,
+    contentHash: of.contentHash,
+    requestId: null,
+    customerId: of.customerId,
+    service: service.code,
+    status: "created",
+    version: 0,
+    resolution: null,
+    moderationRequired: false,
+    currency: plan.currency,
+    amountMinor: priced.price.amountMinor,
+    writeoffMinor: priced.price.writeoffMinor,
+    feeMinor: priced.price.feeMinor,
+    serviceCurrency: service.currency,
+    serviceAmountMinor: priced.price.serviceAmountMinor,
+    serviceWriteoffMinor: priced.price.serviceWriteoffMinor,
+    serviceFeeMinor: priced.price.serviceFeeMinor,
+    requestedMember: "amountMinor" in plan.requested ? "amount" : "serviceAmount",
+    requestedMinor:
+      "amountMinor" in plan.requested ? plan.requested.amountMinor : plan.requested.serviceAmountMinor,
+    rateNumerator: priced.quote.rate.numerator,
+    rateDenominator: priced.quote.rate.denominator,
+    rateSource: priced.quote.source,
+    quoteTime: now,
+    quoteExpiresTime: expiresTime,
+    feeTerms: freezeTerms(priced.terms),
+    autoprocess: order.autoprocess ?? website.autoprocess,
+    attemptsLimit: order.attemptsLimit ?? DEFAULT_ATTEMPTS,
+    allowPartially: order.allowPartially ?? false,
+    description: order.description ?? null,
+    descriptor: order.descriptor ?? null,
+    metadata: order.metadata ?? null,
+    callbackUrl: order.callbackUrl ?? null,
+    destination,
+    destinationHash,
+    paymentInstrumentId: order.paymentInstrumentId ?? null,
+    heldMinor: 0n,
+    postedMinor: 0n,
+    releasedMinor: 0n,
+    processedMinor: 0n,
+    processedFeeMinor: 0n,
+    processedServiceMinor: 0n,
+    refundedMinor: 0n,
+    expiresTime,
+    createdTime: now,
+    updatedTime: now,
+  };
+}
+
+/** An invoice that waits in `created` for the process command. */
+function keepWaiting(context: Context, invoice: Invoice): Result<null, Refusal> {
+  saveInvoiceAlone(context, invoice, [moveName("invoice", "new", "created")]);
+  context.rows.put("work", {
+    organizationId: context.organizationId,
+    kind: "invoice",
+    subject: invoice.id,
+    dueTime: invoice.expiresTime,
+    fence: 0,
+  });
+  return ok(null);
+}
+
+/** Processing starts: the write-off is held, the request is made, and its first payout with it. */
+export function startProcessing(
+  context: Context,
+  invoice: Invoice,
+  before: Invoice | null,
+): Result<null, Refusal> {
+  const requestId = `preq_${context.newId().replaceAll("-", "")}`;
+  const request = requestOf(context, invoice, requestId);
+  const held = { ...invoice, requestId, heldMinor: invoice.writeoffMinor, destination: null };
+  const draft = begin(request, { now: held, before }, context.now);
+  if (before === null) noteMove(draft, `invoice:${invoice.id}`, moveName("invoice", "new", "created"));
+  noteMove(draft, `request:${requestId}`, moveName("request", "new", "CREATED"));
+  moveInvoice(draft, "processing");
+  draft.postings.push(ledger.hold(requestId, invoice.websiteId, invoice.currency, invoice.writeoffMinor));
+  wakeRequest(draft, invoice.expiresTime);
+  if (before !== null) draft.wakes.set(`invoice:${invoice.id}`, { dueTime: null, lease: false });
+  return carryOn(context, draft);
+}
+
+function requestOf(context: Context, invoice: Invoice, id: string): PayoutRequest {
+  return {
+    organizationId: context.organizationId,
+    id,
+    root: `i:${invoice.websiteId}:${invoice.referenceId}`,
+    invoiceId: invoice.id,
+    websiteId: invoice.websiteId,
+    customerId: invoice.customerId,
+    currency: invoice.serviceCurrency,
+    amountMinor: invoice.serviceAmountMinor,
+    description: invoice.description,
+    service: invoice.service,
+    paymentInstrumentId: invoice.paymentInstrumentId,
+    destination: invoice.destination,
+    destinationHash: invoice.destinationHash,
+    redirectUrl: null,
+    blocked: false,
+    blockReason: null,
+    dispatchStatus: "CREATED",
+    version: 0,
+    resolution: null,
+    moderationRequired: false,
+    attemptsLimit: invoice.attemptsLimit,
+    allowPartially: invoice.allowPartially,
+    endAsked: null,
+    canceledBy: null,
+    cancelDescription: null,
+    paidMinor: 0n,
+    availableMinor: invoice.serviceAmountMinor,
+    overpaidMinor: 0n,
+    batchId: null,
+    expiresTime: invoice.expiresTime,
+    createdTime: context.now,
+    updatedTime: context.now,
+  };
+}
+
+export interface ProcessInvoice {
+  readonly invoiceId: string;
+  readonly acceptQuote: boolean;
+}
+
+/** A person's or the merchant's command to process an invoice that waits in `created`. */
+export const processInvoice: Handler<ProcessInvoice, InvoiceRows> = {
+  name: "process-payout-invoice",
+  order: ORDER.accept,
+  wants: ({ invoiceId }, organizationId) => [
+    { table: "invoice", by: "primary", keys: [[organizationId, invoiceId]] },
+    { table: "work", by: "primary", keys: [[organizationId, "invoice", invoiceId]] },
+  ],
+  more({ invoiceId }, seen) {
+    const invoice = seen.rows.get("invoice", [seen.organizationId, invoiceId]);
+    if (invoice === null) return [];
+    return [
+      { table: "website", by: "primary", keys: [[seen.organizationId, invoice.websiteId]] },
+      ...accountWants(seen.organizationId, invoice.websiteId, seen.setup),
+      ...invoiceRowsWants(seen.organizationId, invoice),
+    ];
+  },
+  decide(context, { invoiceId }) {
+    const invoice = context.rows.get("invoice", [context.organizationId, invoiceId]);
+    if (invoice === null) return err(refusal("not-found", "There is no such payout invoice."));
+    if (invoice.status !== "created") {
+      return err(refusal("not-in-this-status", `The invoice is ${invoice.status}; only a created one is processed.`));
+    }
+    const started = startProcessing(context, invoice, invoice);
+    return started.ok ? ok(invoiceRows(context, invoiceId)) : started;
+  },
+};
+
+/** The lifetime of an invoice that nobody processed is over. */
+export const expireInvoice: Handler<Work, "moved"> = {
+  name: "expire-payout-invoice",
+  order: ORDER.claim,
+  wants: (work, organizationId) => [
+    { table: "invoice", by: "primary", keys: [[organizationId, work.subject]] },
+    { table: "work", by: "primary", keys: [[organizationId, "invoice", work.subject]] },
+  ],
+  decide(context, work) {
+    const invoice = context.rows.get("invoice", [context.organizationId, work.subject]);
+    assert(invoice !== null, `invoice ${work.subject} has due work and exists`);
+    context.rows.remove("work", [context.organizationId, "invoice", invoice.id]);
+    if (invoice.status === "created") {
+      const step = stepInvoice(invoice, "expired");
+      saveInvoiceAlone(context, step.invoice, [step.move]);
+    }
+    return ok("moved");
+  },
+};

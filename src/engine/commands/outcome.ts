@@ -1,0 +1,113 @@
+/** What became of a provider call: written under the fence of its lease, in the epoch in which it was sent. */
+import type { Connector } from "../../connectors/contract.ts";
+import type { Refusal } from "../../core/errors.ts";
+import { sha256 } from "../../core/ids.ts";
+import { hear, type News } from "../../core/news.ts";
+import { isPlannedOrOpen, type Operation, type Payout } from "../../core/payout.ts";
+import type { Resolution } from "../../core/resolution.ts";
+import { assert, ok, type Result } from "../../core/result.ts";
+import { patchPayout, reopen, wakePayout } from "../../core/story.ts";
+import { type Errand, type Handler, ORDER } from "../command.ts";
+import type { Context } from "../context.ts";
+import { carryOn, openDestination, providerOf, saveStory, sendTruth, storyMore, storyOf, storyWants } from "../orders.ts";
+import type { HttpOutcome } from "../ports.ts";
+
+export interface Outcome {
+  readonly errand: Errand;
+  readonly outcome: HttpOutcome;
+}
+
+export const recordOutcome: Handler<Outcome, "taken" | "stale"> = {
+  name: "provider-outcome",
+  order: ORDER.outcome,
+  wants: ({ errand }, organizationId) => [
+    ...storyWants(organizationId, errand),
+    { table: "work", by: "primary", keys: [[organizationId, "payout", errand.payoutId]] },
+  ],
+  more: ({ errand }, seen) => storyMore(errand, seen),
+  decide: decideOutcome,
+};
+
+function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"taken" | "stale", Refusal> {
+  const story = storyOf(context, errand.requestId);
+  assert(story !== null, `the story of payout ${errand.payoutId} exists`);
+  const draft = reopen(story, context.now);
+  const payout = draft.payouts.find((each) => each.id === errand.payoutId);
+  assert(payout !== undefined, `payout ${errand.payoutId} is part of its story`);
+
+  const work = context.rows.get("work", [context.organizationId, "payout", payout.id]);
+  const isHolder = work?.fence === errand.fence && errand.epoch === context.moment.epoch;
+  if (!isHolder) {
+    // Somebody else has the lease: what we heard is evidence, and the inquiry that it wakes decides.
+    if (work === null || !isPlannedOrOpen(payout)) return ok("stale");
+    context.commandId(draft.request.id);
+    wakePayout(draft, payout.id, context.now);
+    const saved = saveStory(context, draft);
+    return saved.ok ? ok("stale") : saved;
+  }
+  const { connector } = providerOf(context, payout);
+  if (errand.operation === "inquire") patchPayout(draft, payout.id, { inquiries: payout.inquiries + 1 });
+  const news = read(context, { payout, draft, connector }, { errand, outcome });
+  hear(draft, payout.id, news, sendTruth(connector.truth));
+  const carried = carryOn(context, draft);
+  return carried.ok ? ok("taken") : carried;
+}
+
+/** What an outcome says, in core's words. Reading is the connector's; a lost answer has nothing to read. */
+function read(
+  context: Context,
+  about: { payout: Payout; draft: Parameters<typeof openDestination>[1]; connector: Connector },
+  { errand, outcome }: Outcome,
+): News {
+  const { operation } = errand;
+  switch (outcome.kind) {
+    case "not_sent":
+      return { kind: "not_sent", operation, resolution: "CONNECTION_ERROR" };
+    case "timeout":
+      return lost(operation, "CONNECTION_TIMEOUT_ERROR");
+    case "lost":
+      return lost(operation, "CONNECTION_ERROR");
+    case "answer": {
+      const { payout, connector } = about;
+      const destination = openDestination(context, about.draft);
+      const query = {
+        reference: payout.reference,
+        providerReference: payout.providerReference,
+        amountMinor: payout.amountMinor,
+        currency: payout.currency,
+        destination,
+        service: payout.service,
+        description: about.draft.request.description,
+      };
+      const call = callOf(connector, operation);
+      const answer = call.read(outcome.result, query);
+      return { kind: "answer", operation, answer, askedTime: errand.askedTime };
+    }
+  }
+}
+
+function lost(operation: Operation, resolution: Resolution): News {
+  return { kind: "lost", operation, resolution };
+}
+
+function callOf(connector: Connector, operation: Operation) {
+  switch (operation) {
+    case "invoke":
+      return connector.create;
+    case "inquire":
+    case "process":
+      return connector.inquire;
+    case "revoke":
+      assert(connector.revoke !== undefined, "a revoke was sent by a connector that offers it");
+      return connector.revoke;
+    case "cancel":
+      assert(connector.cancel !== undefined, "a cancel was sent by a connector that offers it");
+      return connector.cancel;
+  }
+}
+
+/** What is kept of an answer: its hash proves what was said, its first part tells a person. */
+export function redactedExchange(outcome: HttpOutcome): { readonly body: unknown; readonly hash: string } {
+  if (outcome.kind !== "answer") return { body: { outcome: outcome.kind }, hash: sha256(outcome.kind) };
+  return { body: { status: outcome.result.status }, hash: sha256(outcome.result.body) };
+}

@@ -1,0 +1,193 @@
+/** Due work: payouts to be sent or asked about, requests and invoices whose time is over, callbacks to be matched. */
+import type { Refusal } from "../../core/errors.ts";
+import { askForEnd, invoke } from "../../core/dispatch.ts";
+import { endUnpaid } from "../../core/news.ts";
+import { isPlannedOrOpen, type Payout } from "../../core/payout.ts";
+import { assert, ok, type Result } from "../../core/result.ts";
+import { type Draft, movePayout, patchPayout, reopen, wakePayout, wakeRequest } from "../../core/story.ts";
+import { type Handler, ORDER, type Seen } from "../command.ts";
+import type { Context } from "../context.ts";
+import {
+  carryOn,
+  errand,
+  isSendingOpen,
+  openDestination,
+  providerOf,
+  saveStory,
+  sendTruth,
+  storyMore,
+  storyOf,
+  storyWants,
+} from "../orders.ts";
+import type { TableName, Want, Work } from "../ports.ts";
+import { expireInvoice } from "./invoices.ts";
+import { matchCallback } from "./callback.ts";
+
+/** `held`: nothing could be done now (a shut gate, no free slot); it stays due. */
+type Woken = "moved" | "held";
+
+/** The command that looks at one piece of due work. */
+export function wakeHandler(kind: Work["kind"]): Handler<Work, unknown> {
+  switch (kind) {
+    case "payout":
+      return wakePayoutWork;
+    case "request":
+      return wakeRequestWork;
+    case "invoice":
+      return expireInvoice;
+    case "callback":
+      return matchCallback;
+  }
+}
+
+/** How long a payout waits that a shut gate holds back. */
+const GATE_WAIT_MS = 5_000;
+
+const wakePayoutWork: Handler<Work, Woken> = {
+  name: "wake-payout",
+  order: ORDER.claim,
+  wants: (work, organizationId) => [
+    { table: "payout", by: "primary", keys: [[organizationId, work.subject]] },
+    { table: "work", by: "primary", keys: [[organizationId, "payout", work.subject]] },
+  ],
+  more: (work, seen) => storyOfPayoutWants(work.subject, seen),
+  decide(context, work) {
+    const now = context.rows.get("work", [context.organizationId, "payout", work.subject]);
+    if (now === null || now.fence !== work.fence || now.dueTime > context.now) return ok("moved");
+    const row = context.rows.get("payout", [context.organizationId, work.subject]);
+    assert(row !== null, `payout ${work.subject} has due work and exists`);
+    const story = storyOf(context, row.requestId);
+    assert(story !== null, `the story of payout ${row.id} exists`);
+    const draft = reopen(story, context.now);
+    return decideWake(context, draft, row);
+  },
+};
+
+/** The story of a payout, whose row is there in the first round and names it for the second. */
+export function storyOfPayoutWants(payoutId: string, seen: Seen): readonly Want<TableName>[] {
+  const payout = seen.rows.get("payout", [seen.organizationId, payoutId]);
+  if (payout === null) return [];
+  return [...storyWants(seen.organizationId, payout), ...storyMore(payout, seen)];
+}
+
+function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
+  const isToBeSent = payout.status === "READY" || (payout.status === "INVOKING" && payout.send === "not_now");
+  if (isToBeSent) return sendReady(context, draft, payout);
+  if (isPlannedOrOpen(payout) || payout.status === "CANCELLING") return inquire(context, draft, payout);
+  wakePayout(draft, payout.id, null);
+  return moved(saveStory(context, draft));
+}
+
+function moved(saved: Result<null, Refusal>): Result<Woken, Refusal> {
+  return saved.ok ? ok("moved") : saved;
+}
+
+/**
+ * TX1 of a payout that waited, or whose provider said *not now*: checks the gates again, takes the lease, and the
+ * first time posts *sent*. An end that was asked for comes first.
+ */
+function sendReady(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
+  const { endAsked } = draft.request;
+  if (endAsked !== null) {
+    // Nothing has left, or every answer was "not now": nothing arrived.
+    if (payout.status === "INVOKING") endUnpaid(draft, payout.id, endAsked === "expire" ? "EXPIRED" : "TERMINATED", "D0");
+    return moved(carryOn(context, draft));
+  }
+  if (draft.request.blocked || !isSendingOpen(context)) return wait(context, draft, payout);
+  const account = context.rows.get("providerAccount", [context.organizationId, payout.providerAccountId]);
+  if (account?.gate !== "open") return refuse(context, draft, payout);
+  if (!context.takeSlot(payout.providerAccountId)) return ok("held");
+  invoke(draft, payout.id, sendTruth(providerOf(context, payout).connector.truth));
+  return moved(carryOn(context, draft));
+}
+
+/** Our own refusal before anything is sent ends a payout at once (evidence D0): another route may carry the order. */
+function refuse(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
+  if (payout.status === "READY") movePayout(draft, payout.id, "INVOKING");
+  patchPayout(draft, payout.id, { resolution: "ACCESS_DENIED", resolutionOf: "invoke" });
+  endUnpaid(draft, payout.id, "INVOKE_FAILED", "D0");
+  return moved(carryOn(context, draft));
+}
+
+/** A shut gate of the system or the organization holds everything back: it stays due. */
+function wait(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
+  wakePayout(draft, payout.id, context.now + GATE_WAIT_MS);
+  return moved(saveStory(context, draft));
+}
+
+/** Takes a lease to ask the provider. A send whose holder died is marked as unknown first: from here only inquiries. */
+function inquire(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
+  const { connector, account } = providerOf(context, payout);
+  if (!context.takeSlot(payout.providerAccountId)) return ok("held");
+  if (payout.send === "open") abandonSend(draft, payout);
+  const http = connector.inquire.build(
+    {
+      reference: payout.reference,
+      providerReference: payout.providerReference,
+      amountMinor: payout.amountMinor,
+      currency: payout.currency,
+      destination: openDestination(context, draft),
+    },
+    account,
+    context.now,
+  );
+  const { truth } = connector;
+  const fence = context.nextFence();
+  draft.wakes.set(`payout:${payout.id}`, { dueTime: context.now + truth.leaseMs, lease: true, fence });
+  context.errands.push(
+    errand(context, payout, {
+      operation: "inquire",
+      draft: http,
+      fence,
+      sendWithinMs: truth.leaseMs - truth.leaseMarginMs,
+      timeoutMs: truth.timeoutMs,
+    }),
+  );
+  return moved(carryOn(context, draft));
+}
+
+/** The holder of the lease never reported: its request may have left at any time until the lease's margin. */
+function abandonSend(draft: Draft, payout: Payout): void {
+  patchPayout(draft, payout.id, {
+    send: "unknown",
+    resolution: payout.resolution ?? "CONNECTION_ERROR",
+    resolutionOf: payout.resolutionOf ?? "invoke",
+    moderationRequired: true,
+    flaggedTime: payout.flaggedTime ?? draft.now,
+  });
+  draft.items.push({
+    kind: "payout",
+    subject: payout.id,
+    reason: "outcome_unknown",
+    isIncident: false,
+    details: { resolution: "CONNECTION_ERROR" },
+  });
+}
+
+const wakeRequestWork: Handler<Work, Woken> = {
+  name: "wake-request",
+  order: ORDER.claim,
+  wants: (work, organizationId) => [
+    { table: "request", by: "primary", keys: [[organizationId, work.subject]] },
+    { table: "payout", by: "payout_by_request", keys: [[organizationId, work.subject]] },
+    { table: "work", by: "primary", keys: [[organizationId, "request", work.subject]] },
+  ],
+  more(work, seen) {
+    const request = seen.rows.get("request", [seen.organizationId, work.subject]);
+    if (request === null) return [];
+    const key = { requestId: request.id, invoiceId: request.invoiceId, websiteId: request.websiteId };
+    return [...storyWants(seen.organizationId, key), ...storyMore(key, seen)];
+  },
+  decide(context, work) {
+    const story = storyOf(context, work.subject);
+    assert(story !== null, `request ${work.subject} has due work and exists`);
+    const draft = reopen(story, context.now);
+    // The lifetime is over, or the request slept until money might be there.
+    wakeRequest(draft, draft.request.expiresTime);
+    if (context.now >= draft.request.expiresTime) {
+      askForEnd(draft, "expire");
+      wakeRequest(draft, null);
+    }
+    return moved(carryOn(context, draft));
+  },
+};

@@ -1,0 +1,153 @@
+/** What one command decides with: its branch of the rows, the time, the setup, and the counters of its organization. */
+import type { Connector } from "../connectors/contract.ts";
+import { type Refusal, refusal } from "../core/errors.ts";
+import { uuid7 } from "../core/ids.ts";
+import { accountId, type AccountRef, balanceAfter, openAccount, type Posting } from "../core/ledger.ts";
+import { assert, err, InvariantBroken, ok, type Result } from "../core/result.ts";
+import type { Cause, Errand } from "./command.ts";
+import type { LedgerAccount } from "../core/ledger.ts";
+import type { OrganizationLock, Rng } from "./ports.ts";
+import type { Setup } from "./setup.ts";
+import type { Branch } from "./view.ts";
+
+/** What a decision may ask of the process around it. */
+export interface Surroundings {
+  readonly rng: Rng;
+  readonly connectors: ReadonlyMap<string, Connector>;
+  /** Whether this process calls providers, and a slot for this account is free. Counted until the batch is over. */
+  takeSlot(organizationId: string, providerAccountId: string): boolean;
+}
+
+export interface Moment {
+  readonly now: number;
+  readonly epoch: number;
+  readonly isGateOpen: boolean;
+}
+
+export class Context {
+  readonly organizationId: string;
+  readonly rows: Branch;
+  readonly setup: Setup;
+  readonly cause: Cause;
+  readonly moment: Moment;
+  readonly errands: Errand[] = [];
+  readonly #name: string;
+  readonly #around: Surroundings;
+  #commandId: string | null = null;
+
+  constructor(
+    at: { organizationId: string; rows: Branch; setup: Setup; moment: Moment },
+    command: { name: string; cause: Cause },
+    around: Surroundings,
+  ) {
+    this.organizationId = at.organizationId;
+    this.rows = at.rows;
+    this.setup = at.setup;
+    this.moment = at.moment;
+    this.cause = command.cause;
+    this.#name = command.name;
+    this.#around = around;
+  }
+
+  get now(): number {
+    return this.moment.now;
+  }
+
+  newId(): string {
+    return uuid7(this.now, this.#around.rng.bytes(10));
+  }
+
+  /** A number below one million, from the process's randomness: the draw of a weighted choice. */
+  random(): number {
+    const bytes = this.#around.rng.bytes(4);
+    return Buffer.from(bytes).readUInt32BE(0) % 1_000_000;
+  }
+
+  get connectors(): ReadonlyMap<string, Connector> {
+    return this.#around.connectors;
+  }
+
+  takeSlot(providerAccountId: string): boolean {
+    return this.#around.takeSlot(this.organizationId, providerAccountId);
+  }
+
+  get lock(): OrganizationLock {
+    const lock = this.rows.get("organizationLock", [this.organizationId]);
+    assert(lock !== null, "decisions are taken under the organization's lock row");
+    return lock;
+  }
+
+  /** Changes counters of the lock row; the row's version grows once per batch, when it is written. */
+  count(patch: Partial<Omit<OrganizationLock, "organizationId" | "version">>): void {
+    this.rows.put("organizationLock", { ...this.lock, ...patch });
+  }
+
+  nextFence(): number {
+    const fence = this.lock.fence + 1;
+    this.count({ fence });
+    return fence;
+  }
+
+  /** The row that says what caused the changes of this command; written once, when first asked for. */
+  commandId(subject: string | null): string {
+    if (this.#commandId !== null) return this.#commandId;
+    const id = this.newId();
+    this.#commandId = id;
+    const { cause } = this;
+    this.rows.put("command", {
+      organizationId: this.organizationId,
+      id,
+      kind: this.#name,
+      actor: cause.actor,
+      subject,
+      providerAccountId: cause.providerAccountId ?? null,
+      messageId: cause.messageId ?? null,
+      verified: cause.verified ?? null,
+      body: cause.body ?? null,
+      bodyHash: cause.bodyHash ?? null,
+      time: this.now,
+    });
+    return id;
+  }
+
+  account(ref: AccountRef): LedgerAccount {
+    return (
+      this.rows.get("ledgerAccount", [this.organizationId, accountId(ref)]) ?? openAccount(this.organizationId, ref)
+    );
+  }
+
+  /**
+   * Writes a posting: entries and balances. Refused with `insufficient-funds` when a merchant's available balance
+   * would fall below its floor; any other account below its floor is a broken invariant.
+   */
+  post(posting: Posting): Result<null, Refusal> {
+    let { entrySequence } = this.lock;
+    let line = 0;
+    for (const { account: ref, amountMinor } of posting.lines) {
+      const account = this.account(ref);
+      const balanceMinor = balanceAfter(account, amountMinor);
+      if (account.floorMinor !== null && balanceMinor < account.floorMinor) {
+        if (account.kind !== "available") {
+          throw new InvariantBroken(`${posting.cause} of ${posting.subject} takes ${account.id} below its floor`);
+        }
+        return err(refusal("insufficient-funds", `Website ${ref.owner} has not enough available ${ref.currency}.`));
+      }
+      this.rows.put("ledgerAccount", { ...account, balanceMinor, version: account.version + 1 });
+      entrySequence += 1;
+      this.rows.put("entry", {
+        organizationId: this.organizationId,
+        accountId: account.id,
+        sequence: entrySequence,
+        subject: posting.subject,
+        cause: posting.cause,
+        line,
+        currency: ref.currency,
+        amountMinor,
+        time: this.now,
+      });
+      line += 1;
+    }
+    this.count({ entrySequence });
+    return ok(null);
+  }
+}

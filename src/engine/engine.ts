@@ -1,0 +1,91 @@
+/** The application: commands in, provider calls out, everything else behind. Built once, from ports. */
+import type { Connector } from "../connectors/contract.ts";
+import type { Refusal } from "../core/errors.ts";
+import type { Result } from "../core/result.ts";
+import { Batcher } from "./batcher.ts";
+import type { Cause, Handler, Once, StoredAnswer } from "./command.ts";
+import { wakeHandler } from "./commands/wake.ts";
+import type { Ports } from "./ports.ts";
+import { Processor, Slots } from "./processor.ts";
+import type { Vault } from "./vault.ts";
+
+export interface EngineOptions {
+  readonly ports: Ports;
+  readonly vault: Vault;
+  readonly connectors: ReadonlyMap<string, Connector>;
+  /** Where providers reach us, without a trailing slash; null when they cannot. */
+  readonly publicUrl: string | null;
+  /** Whether this process calls providers (roles `all` and `worker`). */
+  readonly isWorking: boolean;
+  readonly lanes?: number;
+  /** Told of every bug and broken invariant, with what was being done. */
+  readonly onBroken: (error: unknown, what: string) => void;
+}
+
+const DEFAULT_LANES = 4;
+
+export class Engine {
+  readonly connectors: ReadonlyMap<string, Connector>;
+  readonly vault: Vault;
+  readonly #batcher: Batcher;
+  readonly #processor: Processor;
+  readonly #slots: Slots;
+  #isClosing = false;
+
+  constructor(options: EngineOptions) {
+    const { ports, vault, connectors } = options;
+    this.connectors = connectors;
+    this.vault = vault;
+    this.#slots = new Slots(() => options.isWorking && !this.#isClosing);
+    this.#batcher = new Batcher({
+      store: ports.store,
+      clock: ports.clock,
+      rng: ports.rng,
+      lanes: options.lanes ?? DEFAULT_LANES,
+      vault,
+      connectors,
+      publicUrl: options.publicUrl,
+      wake: wakeHandler,
+      openSlots: () => this.#slots.open(),
+      onErrands: (errands, startedAt) => this.#processor.runAll(errands, startedAt),
+      onBroken: options.onBroken,
+    });
+    this.#processor = new Processor(
+      { ...ports, isWorking: options.isWorking, onBroken: options.onBroken },
+      { batcher: this.#batcher, slots: this.#slots },
+    );
+  }
+
+  /** Runs one command. Refusals are values; a rejection means that the outcome is unknown or something is broken. */
+  run<P, A>(organizationId: string, handler: Handler<P, A>, payload: P, cause: Cause): Promise<Result<A, Refusal>> {
+    return this.#batcher.run(organizationId, handler, payload, cause);
+  }
+
+  /** Runs one command whose answer is stored under its idempotency key. */
+  runOnce<P, A>(
+    organizationId: string,
+    what: { handler: Handler<P, A>; payload: P; cause: Cause; once: Once<A> },
+  ): Promise<Result<StoredAnswer, Refusal>> {
+    return this.#batcher.runOnce(organizationId, what);
+  }
+
+  /** Begins to look for due work. */
+  start(): void {
+    this.#processor.start();
+  }
+
+  /** Sends nothing new, waits for what is out, then for what is queued. */
+  async stop(): Promise<void> {
+    this.#isClosing = true;
+    await this.#processor.stop();
+    await this.#batcher.drain();
+  }
+
+  get queuedCommands(): number {
+    return this.#batcher.depth;
+  }
+
+  get sendsInFlight(): number {
+    return this.#slots.inUse;
+  }
+}

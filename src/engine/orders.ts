@@ -1,0 +1,443 @@
+/** Stories between rows and decisions: loading one, letting core decide, and writing everything that follows. */
+import type { TruthSheet } from "../connectors/contract.ts";
+import { advance, type Routed, type World } from "../core/dispatch.ts";
+import type { Refusal } from "../core/errors.ts";
+import { sha256 } from "../core/ids.ts";
+import type { Invoice } from "../core/invoice.ts";
+import type { Website } from "../core/merchant.ts";
+import type { SendTruth } from "../core/news.ts";
+import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
+import { assert, ok, type Result } from "../core/result.ts";
+import { type Candidate, route, routesOf } from "../core/routing.ts";
+import { type Draft, type Item, patchPayout, type Story } from "../core/story.ts";
+import type { Errand, Seen } from "./command.ts";
+import type { Context } from "./context.ts";
+import type { History, TableName, Want } from "./ports.ts";
+import { type ProviderSetup, routingLeaf, type Setup } from "./setup.ts";
+
+/** What names a story. */
+export interface StoryKey {
+  readonly requestId: string;
+  readonly invoiceId: string | null;
+  readonly websiteId: string;
+}
+
+/** The rows of a story, by the ids that any payout of it carries. */
+export function storyWants(organizationId: string, key: StoryKey): readonly Want<TableName>[] {
+  return [
+    { table: "request", by: "primary", keys: [[organizationId, key.requestId]] },
+    ...(key.invoiceId === null
+      ? []
+      : [{ table: "invoice" as const, by: "primary", keys: [[organizationId, key.invoiceId]] }]),
+    { table: "payout", by: "payout_by_request", keys: [[organizationId, key.requestId]] },
+    { table: "website", by: "primary", keys: [[organizationId, key.websiteId]] },
+    { table: "work", by: "primary", keys: [[organizationId, "request", key.requestId]] },
+  ];
+}
+
+/** What deciding a story needs besides: balances, the work rows and open items of its payouts. */
+export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[] {
+  const { organizationId, rows, setup } = seen;
+  const payouts = rows.filter("payout", (row) => row.organizationId === organizationId && row.requestId === key.requestId);
+  const subjects = [key.requestId, ...payouts.map((payout) => payout.id), ...setup.providers.keys()];
+  return [
+    ...accountWants(organizationId, key.websiteId, setup),
+    ...payouts.map((payout) => ({
+      table: "work" as const,
+      by: "primary",
+      keys: [[organizationId, "payout", payout.id]],
+    })),
+    ...payouts.map((payout) => ({
+      table: "openPart" as const,
+      by: "primary",
+      keys: [[organizationId, key.requestId, payout.part]],
+    })),
+    {
+      table: "moderationItem",
+      by: "moderation_item_by_subject",
+      keys: subjects.map((subject) => [organizationId, subject]),
+    },
+  ];
+}
+
+/** The ledger accounts that an order of this website may touch. */
+export function accountWants(organizationId: string, websiteId: string, setup: Setup): readonly Want<TableName>[] {
+  const owners = [websiteId, "", ...setup.deposits.keys()];
+  return [
+    { table: "ledgerAccount", by: "ledger_account_by_owner", keys: owners.map((owner) => [organizationId, owner]) },
+  ];
+}
+
+/** The story of a request as the rows have it. A request that does not exist is null. */
+export function storyOf(context: Context, requestId: string): Story | null {
+  const { organizationId, rows } = context;
+  const request = rows.get("request", [organizationId, requestId]);
+  if (request === null) return null;
+  const invoice = request.invoiceId === null ? null : rows.get("invoice", [organizationId, request.invoiceId]);
+  assert(request.invoiceId === null || invoice !== null, `the invoice of request ${requestId} is loaded`);
+  const payouts = rows.filter("payout", (row) => row.organizationId === organizationId && row.requestId === requestId);
+  payouts.sort((a, b) => a.part - b.part || a.attempt - b.attempt);
+  return { request, invoice, payouts };
+}
+
+/** A connector's truth as core reads it. The wait window exists only where all of its parts are declared. */
+export function sendTruth(truth: TruthSheet): SendTruth {
+  const { lateArrivalMs, inquiryLagMs } = truth;
+  const isDeclared = lateArrivalMs !== null && inquiryLagMs !== null;
+  return {
+    leaseMs: truth.leaseMs,
+    leaseMarginMs: truth.leaseMarginMs,
+    waitWindowMs: isDeclared ? truth.timeoutMs + lateArrivalMs + inquiryLagMs + truth.workerPauseMs : null,
+    isInquiryComplete: truth.inquiry.complete,
+    canInquire: truth.inquiry.byOurReference === "yes",
+    inquiryScheduleMs: truth.inquiry.scheduleMs,
+  };
+}
+
+/** The provider account of a payout, with its connector. */
+export function providerOf(context: Context, payout: Payout): ProviderSetup {
+  const provider = context.setup.providers.get(payout.providerAccountId);
+  assert(provider !== undefined, `the connector ${payout.connector} of payout ${payout.id} is installed`);
+  return provider;
+}
+
+/** Whether anything new may be sent for this organization at all. */
+export function isSendingOpen(context: Context): boolean {
+  return context.moment.isGateOpen && context.lock.gate === "open";
+}
+
+/** Carries a story on and writes what follows. */
+export function carryOn(context: Context, draft: Draft): Result<null, Refusal> {
+  const website = context.rows.get("website", [context.organizationId, draft.request.websiteId]);
+  assert(website !== null, `website ${draft.request.websiteId} is loaded`);
+  advance(draft, worldOf(context, draft, website));
+  return saveStory(context, draft);
+}
+
+function worldOf(context: Context, draft: Draft, website: Website): World {
+  return {
+    newId: () => context.newId(),
+    mayDispatch: draft.request.invoiceId !== null || website.requestAutoprocess,
+    route: (excluded) => routeStory(context, draft, { website, excluded }),
+    takeSendSlot: (payout) => isSendingOpen(context) && context.takeSlot(payout.providerAccountId),
+  };
+}
+
+function routeStory(
+  context: Context,
+  draft: Draft,
+  by: { website: Website; excluded: ReadonlySet<string> },
+): Routed {
+  const { setup } = context;
+  const { request } = draft;
+  const service = request.service ?? "";
+  const { leaf, revision } = routingLeaf(setup, by.website.routingSchemeId, service);
+  const candidates = new Map<string, Candidate>();
+  for (const id of routesOf(leaf)) {
+    const candidate = candidateOf(context, id);
+    if (candidate !== null) candidates.set(id, candidate);
+  }
+  const decision = route(leaf, candidates, {
+    service,
+    currency: request.currency,
+    amountMinor: request.availableMinor,
+    excluded: by.excluded,
+    random: context.random(),
+  });
+  const provider = decision.chosen === null ? undefined : setup.providers.get(decision.chosen.providerAccountId);
+  if (provider === undefined) return { decision, revision, connector: null };
+  const { connector } = provider;
+  const { alphabet, maxLength } = connector.truth.reference;
+  const destination = openDestination(context, draft);
+  return {
+    decision,
+    revision,
+    connector: {
+      name: connector.name,
+      reference: { alphabet, maxLength },
+      truth: sendTruth(connector.truth),
+      destinationHash: connector.destinationHash(destination),
+    },
+  };
+}
+
+function candidateOf(context: Context, routeId: string): Candidate | null {
+  const { setup } = context;
+  const found = setup.routes.get(routeId);
+  const deposit = found === undefined ? undefined : setup.deposits.get(found.depositAccountId);
+  const provider = deposit === undefined ? undefined : setup.providers.get(deposit.providerAccountId);
+  if (found === undefined || deposit === undefined || provider === undefined) return null;
+  // The gate may have been shut by a command of this very batch, which the cached setup cannot know.
+  const row = context.rows.get("providerAccount", [context.organizationId, provider.row.id]) ?? provider.row;
+  const account = context.account({ kind: "deposit", owner: deposit.id, currency: deposit.currency });
+  return {
+    route: found,
+    providerAccountId: provider.row.id,
+    currency: deposit.currency,
+    isGateOpen: row.gate === "open",
+    spendableMinor: account.balanceMinor - deposit.minimalBalanceMinor,
+  };
+}
+
+/** The payee's details of a story, unsealed. */
+export function openDestination(context: Context, draft: Pick<Draft, "request">): Readonly<Record<string, string>> {
+  const { destination, destinationHash } = draft.request;
+  assert(destination !== null && destinationHash !== null, "a story that is paid has a destination");
+  return context.setup.safe.open(destination, destinationBinding(context.organizationId, destinationHash));
+}
+
+export function destinationBinding(organizationId: string, destinationHash: string): string {
+  return `destination:${organizationId}:${destinationHash}`;
+}
+
+/** Writes a decided draft: rows, history, postings, wake-ups, items, and the errands of its leases. */
+export function saveStory(context: Context, draft: Draft): Result<null, Refusal> {
+  for (const posting of draft.postings) {
+    const posted = context.post(posting);
+    if (!posted.ok) return posted;
+  }
+  for (const payout of draft.payouts) {
+    if (takesErrand(draft, payout)) addCreateErrand(context, draft, payout);
+  }
+  for (const payout of draft.payouts) savePayout(context, draft, payout);
+  saveRequest(context, draft);
+  saveInvoice(context, draft);
+  for (const [key, wake] of draft.wakes) saveWake(context, key, wake);
+  for (const item of draft.items) openItem(context, item);
+  for (const closed of draft.closedItems) closeItems(context, closed.subject, closed.reason);
+  for (const [account, reason] of draft.shutAccounts) shutAccount(context, account, reason);
+  return ok(null);
+}
+
+function takesErrand(draft: Draft, payout: Payout): boolean {
+  const wake = draft.wakes.get(`payout:${payout.id}`);
+  return payout.status === "INVOKING" && wake?.lease === true && wake.fence === undefined;
+}
+
+/** Builds the request that is to be sent, freezes its hash, and notes the errand. */
+function addCreateErrand(context: Context, draft: Draft, payout: Payout): void {
+  const provider = providerOf(context, payout);
+  const { connector } = provider;
+  const destination = openDestination(context, draft);
+  assert(connector.destinationHash(destination) === payout.destinationHash, "the payee of a payout never changes");
+  const http = connector.create.build(
+    {
+      reference: payout.reference,
+      amountMinor: payout.amountMinor,
+      currency: payout.currency,
+      service: payout.service,
+      destination,
+      description: draft.request.description,
+    },
+    provider.account,
+    context.now,
+  );
+  const requestHash = sha256(`${http.method} ${http.path}\n${http.body ?? ""}`);
+  assert(payout.requestHash === null || payout.requestHash === requestHash, "a repeat sends the same bytes");
+  patchPayout(draft, payout.id, { requestHash });
+  const { truth } = connector;
+  const fence = context.nextFence();
+  draft.wakes.set(`payout:${payout.id}`, { dueTime: context.now + truth.leaseMs, lease: true, fence });
+  context.errands.push(
+    errand(context, payout, {
+      operation: "invoke",
+      draft: http,
+      fence,
+      sendWithinMs: truth.leaseMs - truth.leaseMarginMs,
+      timeoutMs: truth.timeoutMs,
+    }),
+  );
+}
+
+/** An errand of a payout: the parts that only the caller knows, and the rest from the row. */
+export function errand(
+  context: Context,
+  payout: Payout,
+  how: Pick<Errand, "operation" | "draft" | "fence" | "sendWithinMs" | "timeoutMs">,
+): Errand {
+  return {
+    organizationId: context.organizationId,
+    payoutId: payout.id,
+    requestId: payout.requestId,
+    invoiceId: payout.invoiceId,
+    websiteId: payout.websiteId,
+    providerAccountId: payout.providerAccountId,
+    baseUrl: providerOf(context, payout).row.baseUrl,
+    epoch: context.moment.epoch,
+    askedTime: context.now,
+    ...how,
+  };
+}
+
+function savePayout(context: Context, draft: Draft, payout: Payout): void {
+  const before = draft.before.payouts.find((each) => each.id === payout.id) ?? null;
+  if (payout === before) return;
+  const { organizationId } = context;
+  const saved = { ...payout, version: payout.version + 1, updatedTime: context.now };
+  context.rows.put("payout", saved);
+  if (before === null) context.count({ payoutCount: context.lock.payoutCount + 1 });
+  const moves = draft.moves.get(`payout:${payout.id}`) ?? [];
+  addHistory(context, { kind: "payout", subject: payout.id, status: payout.status, row: saved, moves });
+  const key = [organizationId, payout.requestId, payout.part];
+  const open = context.rows.get("openPart", key);
+  if (isPlannedOrOpen(payout)) {
+    if (open === null) {
+      context.rows.put("openPart", {
+        organizationId,
+        requestId: payout.requestId,
+        part: payout.part,
+        payoutId: payout.id,
+      });
+    } else {
+      // A payout revived by late news finds the part taken: only the first of them may be new money.
+      assert(open.payoutId === payout.id || before !== null, "a part has one planned or open payout");
+    }
+  } else if (open?.payoutId === payout.id) {
+    context.rows.remove("openPart", key);
+  }
+}
+
+function saveRequest(context: Context, draft: Draft): void {
+  const { request } = draft;
+  if (request === draft.before.request) return;
+  assert(
+    request.amountMinor + request.overpaidMinor >= request.availableMinor + request.paidMinor,
+    `the sums of request ${request.id} do not add up`,
+  );
+  if (isSame(request, draft.before.request)) return;
+  const saved = { ...request, version: request.version + 1, updatedTime: context.now };
+  context.rows.put("request", saved);
+  if (draft.before.request === null) context.count({ requestCount: context.lock.requestCount + 1 });
+  const moves = draft.moves.get(`request:${request.id}`) ?? [];
+  addHistory(context, { kind: "request", subject: request.id, status: request.dispatchStatus, row: saved, moves });
+}
+
+function saveInvoice(context: Context, draft: Draft): void {
+  const { invoice } = draft;
+  if (invoice === null || isSame(invoice, draft.before.invoice)) return;
+  saveInvoiceAlone(context, invoice, draft.moves.get(`invoice:${invoice.id}`) ?? []);
+}
+
+/** Writes an invoice and its history row; also for one that has no request yet. */
+export function saveInvoiceAlone(context: Context, invoice: Invoice, moves: readonly string[]): void {
+  const saved = { ...invoice, version: invoice.version + 1, updatedTime: context.now };
+  context.rows.put("invoice", saved);
+  addHistory(context, { kind: "invoice", subject: invoice.id, status: invoice.status, row: saved, moves });
+}
+
+/** Equal in every member: recomputed sums that come out the same are no change. */
+export function isSame<R extends object>(a: R, b: R | null): boolean {
+  if (b === null) return false;
+  const other = b as Record<string, unknown>;
+  return Object.entries(a).every(([name, value]) => other[name] === value);
+}
+
+interface Chronicle {
+  readonly kind: History["kind"];
+  readonly subject: string;
+  readonly status: string;
+  readonly row: Pick<Payout, "version" | "resolution" | "moderationRequired">;
+  readonly moves: readonly string[];
+}
+
+function addHistory(context: Context, of: Chronicle): void {
+  const sequence = context.lock.historySequence + 1;
+  context.count({ historySequence: sequence });
+  context.rows.put("history", {
+    organizationId: context.organizationId,
+    sequence,
+    kind: of.kind,
+    subject: of.subject,
+    versionFrom: of.row.version - 1,
+    versionTo: of.row.version,
+    moves: of.moves,
+    status: of.status,
+    resolution: of.row.resolution,
+    moderationRequired: of.row.moderationRequired,
+    commandId: context.commandId(of.subject),
+    time: context.now,
+  });
+}
+
+function saveWake(context: Context, key: string, wake: { dueTime: number | null; fence?: number }): void {
+  const at = key.indexOf(":");
+  const kind = key.slice(0, at) as "payout" | "request" | "invoice";
+  const subject = key.slice(at + 1);
+  const workKey = [context.organizationId, kind, subject];
+  const old = context.rows.get("work", workKey);
+  if (wake.dueTime === null) {
+    if (old !== null) context.rows.remove("work", workKey);
+    return;
+  }
+  context.rows.put("work", {
+    organizationId: context.organizationId,
+    kind,
+    subject,
+    dueTime: wake.dueTime,
+    fence: wake.fence ?? old?.fence ?? 0,
+  });
+}
+
+/** Opens a moderation item, or counts the cause again on the one that is open. */
+export function openItem(context: Context, item: Omit<Item, "kind"> & { kind: Item["kind"] | "callback" }): void {
+  const { organizationId, now } = context;
+  const open = context.rows
+    .filter("moderationItem", (row) => row.organizationId === organizationId && row.subject === item.subject)
+    .find((row) => row.status === "open" && row.reason === item.reason && row.kind === item.kind);
+  if (open !== undefined) {
+    context.rows.put("moderationItem", { ...open, count: open.count + 1, version: open.version + 1 });
+    return;
+  }
+  context.rows.put("moderationItem", {
+    organizationId,
+    id: context.newId(),
+    kind: item.kind,
+    subject: item.subject,
+    reason: item.reason,
+    isIncident: item.isIncident,
+    status: "open",
+    count: 1,
+    details: item.details,
+    openedTime: now,
+    closedTime: null,
+    version: 1,
+  });
+}
+
+function closeItems(context: Context, subject: string, reason: string): void {
+  const open = context.rows.filter(
+    "moderationItem",
+    (row) => row.organizationId === context.organizationId && row.subject === subject && row.status === "open",
+  );
+  for (const row of open) {
+    if (row.reason !== reason) continue;
+    context.rows.put("moderationItem", {
+      ...row,
+      status: "closed",
+      closedTime: context.now,
+      version: row.version + 1,
+    });
+  }
+}
+
+/** Shuts the sending gate of a provider account and asks a person to look. */
+function shutAccount(context: Context, providerAccountId: string, reason: string): void {
+  const key = [context.organizationId, providerAccountId];
+  const row = context.rows.get("providerAccount", key) ?? context.setup.providers.get(providerAccountId)?.row;
+  if (row === undefined || row.gate === "shut") return;
+  context.rows.put("providerAccount", {
+    ...row,
+    gate: "shut",
+    gateReason: reason,
+    version: row.version + 1,
+    updatedTime: context.now,
+  });
+  context.count({ configRevision: context.lock.configRevision + 1 });
+  openItem(context, {
+    kind: "provider_account",
+    subject: providerAccountId,
+    reason: "account_refused",
+    isIncident: false,
+    details: { reason },
+  });
+}

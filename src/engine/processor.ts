@@ -1,0 +1,179 @@
+/**
+ * Calls providers. An errand exists only after its intent is committed; its outcome goes back as a command under the
+ * errand's fence. Whoever dies in between is found by the lease, and the finder asks before anything is sent again.
+ */
+import type { Batcher } from "./batcher.ts";
+import type { Errand } from "./command.ts";
+import { recordOutcome } from "./commands/outcome.ts";
+import { type Clock, type Http, type HttpOutcome, type Store, StoreUnavailable, type Timer } from "./ports.ts";
+
+const MAX_PER_ACCOUNT = 64;
+const MAX_PER_PROCESS = 512;
+const SWEEP_MS = 1_000;
+const SWEEP_ORGANIZATIONS = 64;
+/** An outcome that cannot be written is tried again for a while; after that the lease's end finds the payout. */
+const OUTCOME_TRIES = 5;
+const OUTCOME_RETRY_MS = 500;
+
+export interface ProcessorOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly timer: Timer;
+  readonly http: Http;
+  /** False in a process that only serves the API: it leaves all work to others. */
+  readonly isWorking: boolean;
+  readonly onBroken: (error: unknown, what: string) => void;
+}
+
+/** Counts requests that are out at providers, so that one slow provider cannot take the whole process. */
+export class Slots {
+  readonly #isOpen: () => boolean;
+  readonly #byAccount = new Map<string, number>();
+  /** Organizations that found no slot: they are claimed for as soon as one is free. */
+  readonly #waiting = new Set<string>();
+  #total = 0;
+
+  constructor(isOpen: () => boolean) {
+    this.#isOpen = isOpen;
+  }
+
+  /** A batch's own counting: nothing is taken for good until the commit is known. */
+  open(): { take: (organizationId: string, providerAccountId: string) => boolean; keep: () => void } {
+    const taken = new Map<string, number>();
+    let count = 0;
+    const take = (organizationId: string, providerAccountId: string): boolean => {
+      if (!this.#isOpen()) return false;
+      const key = `${organizationId} ${providerAccountId}`;
+      const own = taken.get(key) ?? 0;
+      const inUse = (this.#byAccount.get(key) ?? 0) + own;
+      if (inUse >= MAX_PER_ACCOUNT || this.#total + count >= MAX_PER_PROCESS) {
+        this.#waiting.add(organizationId);
+        return false;
+      }
+      taken.set(key, own + 1);
+      count += 1;
+      return true;
+    };
+    const keep = (): void => {
+      for (const [key, added] of taken) this.#byAccount.set(key, (this.#byAccount.get(key) ?? 0) + added);
+      this.#total += count;
+    };
+    return { take, keep };
+  }
+
+  free(organizationId: string, providerAccountId: string): void {
+    const key = `${organizationId} ${providerAccountId}`;
+    const left = (this.#byAccount.get(key) ?? 1) - 1;
+    if (left === 0) this.#byAccount.delete(key);
+    else this.#byAccount.set(key, left);
+    this.#total -= 1;
+  }
+
+  /** Organizations to claim for now that slots are free. */
+  takeWaiting(): readonly string[] {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    return waiting;
+  }
+
+  get inUse(): number {
+    return this.#total;
+  }
+}
+
+export class Processor {
+  readonly #options: ProcessorOptions;
+  readonly #batcher: Batcher;
+  readonly #slots: Slots;
+  readonly #running = new Set<Promise<void>>();
+  #cancelSweep: (() => void) | null = null;
+  #isClosing = false;
+
+  constructor(options: ProcessorOptions, parts: { batcher: Batcher; slots: Slots }) {
+    this.#options = options;
+    this.#batcher = parts.batcher;
+    this.#slots = parts.slots;
+  }
+
+  start(): void {
+    if (this.#options.isWorking) this.#scheduleSweep(0);
+  }
+
+  /** Stops taking work and resolves when every call that is out has been answered and written. */
+  async stop(): Promise<void> {
+    this.#isClosing = true;
+    this.#cancelSweep?.();
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  /** Provider calls whose intents are committed. `startedAt`: the monotonic time before their transaction began. */
+  runAll(errands: readonly Errand[], startedAt: number): void {
+    for (const errand of errands) {
+      const run = this.#run(errand, startedAt)
+        .catch((error: unknown) => this.#options.onBroken(error, "errand"))
+        .finally(() => this.#running.delete(run));
+      this.#running.add(run);
+    }
+  }
+
+  #scheduleSweep(delayMs: number): void {
+    this.#cancelSweep = this.#options.timer.after(delayMs, () => {
+      void this.#sweep().finally(() => {
+        if (!this.#isClosing) this.#scheduleSweep(SWEEP_MS);
+      });
+    });
+  }
+
+  /** Finds organizations with due work; also everything that a process left behind when it died. */
+  async #sweep(): Promise<void> {
+    try {
+      for (const organizationId of await this.#options.store.due(SWEEP_ORGANIZATIONS)) {
+        this.#batcher.claim(organizationId);
+      }
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) this.#options.onBroken(error, "sweep");
+    }
+  }
+
+  async #run(errand: Errand, startedAt: number): Promise<void> {
+    let outcome: HttpOutcome;
+    try {
+      outcome = await this.#send(errand, startedAt);
+    } finally {
+      this.#slots.free(errand.organizationId, errand.providerAccountId);
+      for (const organizationId of this.#slots.takeWaiting()) this.#batcher.claim(organizationId);
+    }
+    await this.#record(errand, outcome);
+  }
+
+  #send(errand: Errand, startedAt: number): Promise<HttpOutcome> {
+    const { clock, http } = this.#options;
+    const deadline = startedAt + errand.sendWithinMs;
+    return http.send({
+      baseUrl: errand.baseUrl,
+      draft: errand.draft,
+      timeoutMs: errand.timeoutMs,
+      maySend: () => clock.monotonic() < deadline,
+    });
+  }
+
+  async #record(errand: Errand, outcome: HttpOutcome): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await this.#batcher.run(errand.organizationId, recordOutcome, { errand, outcome }, causeOf(errand));
+        return;
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable) || tries >= OUTCOME_TRIES) throw error;
+        await this.#pause(OUTCOME_RETRY_MS);
+      }
+    }
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#options.timer.after(delayMs, resolve));
+  }
+}
+
+function causeOf(errand: Errand) {
+  return { actor: `provider:${errand.providerAccountId}`, providerAccountId: errand.providerAccountId, verified: true };
+}
