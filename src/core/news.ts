@@ -214,9 +214,12 @@ interface Unsure {
 function hearUnsure(draft: Draft, payout: Payout, unsure: Unsure, truth: SendTruth): void {
   if (!isPlannedOrOpen(payout) && payout.status !== "CANCELLING") return;
   const isSend = unsure.operation !== "inquire";
+  const isOfOpenSend = unsure.operation === "invoke" && payout.send === "open";
   patchPayout(draft, payout.id, {
+    // The holder of the lease reports: whatever left, left before now.
+    ...(isOfOpenSend ? { lastLeaveTime: Math.min(payout.lastLeaveTime ?? draft.now, draft.now) } : {}),
     ...(unsure.answer === undefined ? {} : said(unsure.answer)),
-    send: payout.send === "open" && unsure.operation === "invoke" ? "unknown" : payout.send,
+    send: isOfOpenSend ? "unknown" : payout.send,
     // A failed inquiry says nothing about the send: what the send ended with stays on record.
     ...(isSend || payout.resolution === null || resolutionRow(payout.resolution).group === "OK"
       ? { resolution: unsure.resolution, resolutionOf: unsure.operation }

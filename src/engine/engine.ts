@@ -14,7 +14,7 @@ export interface EngineOptions {
   readonly vault: Vault;
   readonly connectors: ReadonlyMap<string, Connector>;
   /** Where providers reach us, without a trailing slash; null when they cannot. */
-  readonly publicUrl: string | null;
+  readonly publicUrl: () => string | null;
   /** Whether this process calls providers (roles `all` and `worker`). */
   readonly isWorking: boolean;
   readonly lanes?: number;

@@ -32,18 +32,18 @@ export function setupWants(organizationId: string): readonly Want<SetupTable>[] 
   const keys = [[organizationId]];
   return [
     { table: "organization", by: "primary", keys },
-    { table: "providerAccount", by: "organization", keys },
-    { table: "depositAccount", by: "organization", keys },
-    { table: "route", by: "organization", keys },
-    { table: "scheme", by: "organization", keys },
+    { table: "providerAccount", by: "provider_account_by_organization", keys },
+    { table: "depositAccount", by: "deposit_account_by_organization", keys },
+    { table: "route", by: "route_by_organization", keys },
+    { table: "scheme", by: "scheme_by_organization", keys },
   ];
 }
 
 export interface SetupSource {
   readonly vault: Vault;
   readonly connectors: ReadonlyMap<string, Connector>;
-  /** Where providers reach us, without a trailing slash; null when no public address is set. */
-  readonly publicUrl: string | null;
+  /** Where providers reach us, without a trailing slash; asked when a setup is built, for a port may be chosen late. */
+  readonly publicUrl: () => string | null;
 }
 
 /** Builds a setup from what `setupWants` loaded. Throws when a seal cannot be opened: never an empty credential. */
@@ -84,11 +84,12 @@ export function buildSetup(
 }
 
 function accountOf(source: SetupSource, safe: Safe, row: ProviderAccount): Account {
+  const publicUrl = source.publicUrl();
   return {
     id: row.id,
     settings: row.settings as Record<string, string>,
     credentials: safe.open(row.credentials, credentialsBinding(row.organizationId, row.id)),
-    callbackUrl: source.publicUrl === null ? null : `${source.publicUrl}/callbacks/${row.callbackId}`,
+    callbackUrl: publicUrl === null ? null : `${publicUrl}/callbacks/${row.callbackId}`,
   };
 }
 

@@ -158,7 +158,14 @@ export class View {
           append(remove, table, { key: keyOf(table, before), ...guardOf(before) });
         } else {
           const set = difference(before, row);
-          if (set !== null) append(update, table, { key: keyOf(table, before), version: guard(before), set });
+          const { version } = guardOf(before);
+          if (set === null) continue;
+          if (version !== undefined) append(update, table, { key: keyOf(table, before), version, set });
+          else {
+            // A row without a guard is never updated: it gives way to another one (the open payout of a part).
+            append(remove, table, { key: keyOf(table, before) });
+            append(insert, table, row);
+          }
         }
       }
     }
@@ -184,12 +191,6 @@ function append<V>(into: Partial<Record<TableName, V[]>>, table: TableName, valu
 function guardOf(row: AnyRow): { version?: number } {
   if ("version" in row) return { version: row.version };
   return "fence" in row ? { version: row.fence } : {};
-}
-
-function guard(row: AnyRow): number {
-  const { version } = guardOf(row);
-  assert(version !== undefined, "only rows with a guard are updated");
-  return version;
 }
 
 /** The members that differ; null when none does. Objects count as changed when they are other objects. */
