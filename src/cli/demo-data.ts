@@ -1,5 +1,13 @@
 /** What a fresh demo installation is given: the test book of `org_demo`, ready to pay through the sandbox provider. */
-import type { SetupPackage } from "../engine/commands/settings.ts";
+import { randomBytes } from "node:crypto";
+import type { Refusal } from "../core/errors.ts";
+import type { FundsMovement } from "../core/merchant.ts";
+import type { Result } from "../core/result.ts";
+import { approveFunds, createFunds } from "../engine/commands/funds.ts";
+import { installSetup, moveProviderAccount, type SetupPackage } from "../engine/commands/settings.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Store } from "../engine/ports.ts";
+import { createCallbackAddress } from "../engine/provision.ts";
 
 export const DEMO_ORGANIZATION = "org_demo";
 
@@ -117,4 +125,54 @@ export function demoSetup(place: DemoPlace): SetupPackage {
       },
     ],
   };
+}
+
+/** Installs the demo into a book, once: its setup, its callback address, and its funds. */
+export async function installDemo(into: {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly book: string;
+  readonly sandboxUrl: string;
+}): Promise<void> {
+  const { engine, store, book, sandboxUrl } = into;
+  const cause = { actor: "system" };
+  const existing = await store.commit([book], {}, async (tx) => {
+    const [found] = await tx.load([{ table: "providerAccount", by: "primary", keys: [[book, "pacc_demo"]] }]);
+    return { changes: { insert: {}, update: {}, delete: {} }, result: found?.[0] ?? null };
+  });
+  if (existing === null) {
+    const place = { sandboxUrl, secret: randomBytes(32).toString("hex"), callbackId: randomBytes(24).toString("base64url") };
+    must(await engine.run(book, installSetup, demoSetup(place), cause));
+  } else if (existing.baseUrl !== sandboxUrl) {
+    must(await engine.run(book, moveProviderAccount, { id: existing.id, baseUrl: sandboxUrl }, cause));
+  }
+  const account = await store.commit([book], {}, async (tx) => {
+    const [found] = await tx.load([{ table: "providerAccount", by: "primary", keys: [[book, "pacc_demo"]] }]);
+    return { changes: { insert: {}, update: {}, delete: {} }, result: found?.[0] ?? null };
+  });
+  if (account !== null) await createCallbackAddress(store, book, { id: account.id, callbackId: account.callbackId });
+  await fund(engine, book);
+}
+
+/** The demo's deposits, each under a key of its own: a start that died half-way goes on where it was. */
+async function fund(engine: Engine, book: string): Promise<void> {
+  const cause = { actor: "system" };
+  for (const { currency, amount, depositAccountId } of DEMO_FUNDS) {
+    const once = {
+      key: `demo-funds-${currency}`,
+      fingerprint: "demo",
+      render: (movement: FundsMovement) => ({ status: 201, headers: {}, body: movement.id }),
+    };
+    const order = { websiteId: "web_demo", currency, amount, depositAccountId, description: "Demo funds" };
+    const created = must(
+      await engine.runOnce(book, { handler: createFunds, payload: { kind: "deposit", order, problems: [] }, cause, once }),
+    );
+    const approved = await engine.run(book, approveFunds, { kind: "deposit", id: created.body, version: 1 }, cause);
+    if (!approved.ok && approved.error.code !== "version-conflict") must(approved);
+  }
+}
+
+function must<T>(result: Result<T, Refusal>): T {
+  if (result.ok) return result.value;
+  throw new Error(`the demo could not be installed: ${result.error.detail}`);
 }

@@ -1,6 +1,6 @@
 /** What an organization configures. Every change grows the revision by which process caches know it. */
-import { ok, type Result } from "../../core/result.ts";
-import type { Refusal } from "../../core/errors.ts";
+import { err, ok, type Result } from "../../core/result.ts";
+import { type Refusal, refusal } from "../../core/errors.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { Tables } from "../ports.ts";
@@ -24,7 +24,7 @@ export interface SetupPackage {
   readonly schemes: readonly Pick<Tables["scheme"], "kind" | "id" | "name" | "body">[];
 }
 
-/** Writes a setup into an organization that has none of these ids yet. */
+/** Writes a setup into an organization that has none of these ids yet; a scheme that exists gets a new revision. */
 export const installSetup: Handler<SetupPackage, null> = {
   name: "install-setup",
   order: ORDER.accept,
@@ -50,9 +50,30 @@ function install(context: Context, setup: SetupPackage): Result<null, Refusal> {
   for (const each of setup.depositAccounts) rows.put("depositAccount", { ...each, ...born });
   for (const each of setup.routes) rows.put("route", { ...each, ...born });
   for (const each of setup.schemes) {
-    rows.put("scheme", { ...each, organizationId, revision: 1, createdTime: now });
+    const revision = (context.setup.schemes.get(`${each.kind}:${each.id}`)?.revision ?? 0) + 1;
+    rows.put("scheme", { ...each, organizationId, revision, createdTime: now });
   }
   context.count({ configRevision: context.lock.configRevision + 1 });
   context.commandId(null);
   return ok(null);
 }
+
+export interface MoveProviderAccount {
+  readonly id: string;
+  readonly baseUrl: string;
+}
+
+/** Changes where a provider account answers. */
+export const moveProviderAccount: Handler<MoveProviderAccount, null> = {
+  name: "move-provider-account",
+  order: ORDER.accept,
+  wants: ({ id }, organizationId) => [{ table: "providerAccount", by: "primary", keys: [[organizationId, id]] }],
+  decide(context, { id, baseUrl }) {
+    const row = context.rows.get("providerAccount", [context.organizationId, id]);
+    if (row === null) return err(refusal("not-found", "There is no such provider account."));
+    context.rows.put("providerAccount", { ...row, baseUrl, version: row.version + 1, updatedTime: context.now });
+    context.count({ configRevision: context.lock.configRevision + 1 });
+    context.commandId(id);
+    return ok(null);
+  },
+};

@@ -1,0 +1,70 @@
+/** `bursar start`: runs until it is told to stop, and says on one screen how to try it. */
+import { pino } from "pino";
+import { readConfig } from "../config.ts";
+import { type Running, start as startBursar } from "../main.ts";
+
+const STOP_LIMIT_MS = 30_000;
+
+export async function start(): Promise<void> {
+  const config = readConfig();
+  if (!config.ok) {
+    console.error(`Bursar cannot start with these settings:\n${config.error.map((fault) => `  ${fault}`).join("\n")}`);
+    process.exitCode = 1;
+    return;
+  }
+  const log = pino({ level: config.value.logLevel });
+  const running = await startBursar(config.value, log);
+  if (!running.ok) {
+    console.error(running.error);
+    process.exitCode = 1;
+    return;
+  }
+  console.log(welcome(running.value));
+  await untilToldToStop(running.value);
+  // A second signal, or a stop that takes too long, ends at once: a killed Bursar loses nothing.
+  setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
+  await running.value.stop();
+}
+
+/** Resolves on SIGTERM, SIGINT, or when the database has gone to another process. */
+function untilToldToStop(running: Running): Promise<void> {
+  return new Promise((resolve) => {
+    const onSignal = (): void => {
+      process.once("SIGINT", () => process.exit(1));
+      process.once("SIGTERM", () => process.exit(1));
+      resolve();
+    };
+    process.once("SIGTERM", onSignal);
+    process.once("SIGINT", onSignal);
+    void running.lost.then((error) => {
+      console.error(`The database has gone to another process: ${error.message}`);
+      process.exitCode = 1;
+      resolve();
+    });
+  });
+}
+
+/** The first screen: where it answers, the key if it is new, and three calls that work when pasted. */
+export function welcome(running: Running): string {
+  const { url, newKey, sandboxUrl } = running;
+  const key = newKey === null ? "$BURSAR_KEY" : newKey;
+  const lines = [
+    "",
+    `Bursar answers at ${url}   (reference: ${url}/reference)`,
+    ...(sandboxUrl === null ? [] : [`The sandbox provider answers at ${sandboxUrl}; its book: ${sandboxUrl}/book`]),
+    newKey === null ? "Use the API key that was shown at the first start." : `API key, shown only this once: ${newKey}`,
+  ];
+  if (sandboxUrl === null) return [...lines, ""].join("\n");
+  return [
+    ...lines,
+    "",
+    "Try it (paste these):",
+    "",
+    `curl -i ${url}/payout-invoices -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' -d '{"referenceId":"order-1","websiteId":"web_demo","currency":"USD","amount":100.78,"service":"test_usd","fields":{"account":"payee-1"}}'`,
+    "",
+    `curl -i ${url}/payout-invoices?limit=1 -H 'Authorization: Bearer ${key}'`,
+    "",
+    `curl -i -X PUT ${url}/payout-requests/first -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' -d '{"websiteId":"web_demo","customerId":"cus_demo","currency":"USD","amount":25}'`,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,206 @@
+/** The composition root: settings in, a running Bursar out. The only place that knows every part. */
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { FastifyInstance } from "fastify";
+import type { ClientConfig } from "pg";
+import type { Logger } from "pino";
+import { installDemo } from "./cli/demo-data.ts";
+import type { Config } from "./config.ts";
+import { CONNECTORS } from "./connectors/registry.ts";
+import { err, ok, type Result } from "./core/result.ts";
+import { Engine } from "./engine/engine.ts";
+import { openOutbound } from "./engine/outbound.ts";
+import { bookId, createApiKey, createBook, kindOfKey, newKeyText } from "./engine/provision.ts";
+import type { Store } from "./engine/ports.ts";
+import { realClock, realRng, realTimer } from "./engine/real.ts";
+import { Vault } from "./engine/vault.ts";
+import { buildApp } from "./http/app.ts";
+import { startSandbox } from "./sandbox/supervise.ts";
+import { startEmbedded } from "./store/embedded.ts";
+import { type InstanceLock, instanceLock } from "./store/instance-lock.ts";
+import { migrate } from "./store/migrate.ts";
+import { openStore } from "./store/postgres.ts";
+import { openReader } from "./store/reader.ts";
+import { openReads } from "./store/reads.ts";
+
+/** A Bursar that answers and works. */
+export interface Running {
+  /** Where it answers, without a trailing slash. */
+  readonly url: string;
+  /** The API key made at this start; null when there was one already, or it was given in the settings. */
+  readonly newKey: string | null;
+  readonly sandboxUrl: string | null;
+  /** Fulfilled when the database has gone to another process and this one must end. */
+  readonly lost: Promise<Error>;
+  /** Takes nothing new, finishes what is out, and ends what it started. */
+  stop(): Promise<void>;
+}
+
+/** Things to undo, last first; also when a later step of the start fails. */
+class Undo {
+  readonly #steps: (() => Promise<void>)[] = [];
+
+  add(step: () => Promise<void>): void {
+    this.#steps.push(step);
+  }
+
+  async run(): Promise<void> {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) await step();
+  }
+}
+
+interface Database {
+  readonly config: ClientConfig;
+  readonly lock: InstanceLock | null;
+}
+
+/** Starts everything that the settings ask for. A refusal is a sentence for the person who started it. */
+export async function start(config: Config, log: Logger): Promise<Result<Running, string>> {
+  const undo = new Undo();
+  try {
+    const database = await openDatabase(config, log, undo);
+    if (!database.ok) {
+      await undo.run();
+      return database;
+    }
+    return ok(await startOn(database.value, { config, log, undo }));
+  } catch (error) {
+    await undo.run();
+    throw error;
+  }
+}
+
+/** The embedded database, claimed and migrated, or the one of DATABASE_URL. */
+async function openDatabase(config: Config, log: Logger, undo: Undo): Promise<Result<Database, string>> {
+  if (config.databaseUrl !== null) {
+    const owner: ClientConfig = { connectionString: config.databaseUrl };
+    const { applied } = await migrate(owner);
+    if (applied.length > 0) log.info({ applied }, "database migrated");
+    // The same login, but bound by row-level security from the first statement on.
+    return ok({ config: { ...owner, options: "-c role=bursar_app" }, lock: null });
+  }
+  const embedded = await startEmbedded({ dataDir: join(config.dataDir, "postgres"), log: (text) => log.info(text) });
+  const locked = await instanceLock(embedded.ownerConfig, { pid: process.pid, port: config.port });
+  if (!locked.ok) {
+    const { pid, port } = locked.error;
+    return err(`Another Bursar runs on this data directory: process ${pid}, port ${port}.`);
+  }
+  undo.add(() => embedded.stop());
+  undo.add(() => locked.value.release());
+  const { applied } = await migrate(embedded.ownerConfig);
+  if (applied.length > 0) log.info({ applied }, "database migrated");
+  return ok({ config: embedded.appConfig(), lock: locked.value });
+}
+
+interface Start {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly undo: Undo;
+}
+
+async function startOn(database: Database, { config, log, undo }: Start): Promise<Running> {
+  const store = await openStore({
+    config: database.config,
+    log: (level, message, details) => log[level](details ?? {}, message),
+  });
+  undo.add(() => store.close());
+  const reader = openReader({ config: database.config });
+  undo.add(() => reader.close());
+  const outbound = openOutbound();
+  undo.add(() => outbound.close());
+  const vault = new Vault(config.masterKey ?? masterKeyOf(config.dataDir), realRng);
+  let url = "";
+  const engine = new Engine({
+    ports: { store, clock: realClock, rng: realRng, timer: realTimer, http: outbound },
+    vault,
+    connectors: CONNECTORS,
+    publicUrl: () => config.publicUrl ?? url,
+    isWorking: config.role !== "api",
+    onBroken: (error, what) => log.error({ err: error, what }, "something is broken"),
+  });
+  undo.add(() => engine.stop());
+  const app = await buildApp({ engine, reads: openReads(reader), publicUrl: () => config.publicUrl ?? url, log });
+  undo.add(() => app.close());
+  url = await listen(app, config);
+
+  const sandbox = config.demo
+    ? await startSandbox({ dataDir: join(config.dataDir, "sandbox"), port: config.sandboxPort })
+    : null;
+  if (sandbox !== null) undo.add(() => sandbox.stop());
+  const newKey = await provision({ config, engine, store, vault }, sandbox?.url ?? null);
+  engine.start();
+  return {
+    url,
+    newKey,
+    sandboxUrl: sandbox?.url ?? null,
+    lost: database.lock?.lost ?? new Promise(() => {}),
+    stop: () => undo.run(),
+  };
+}
+
+async function listen(app: FastifyInstance, config: Config): Promise<string> {
+  await app.listen({ port: config.port, host: config.host });
+  const address = app.server.address();
+  const port = typeof address === "object" && address !== null ? address.port : config.port;
+  const isAny = config.host === "0.0.0.0" || config.host === "::";
+  return `http://${isAny ? "127.0.0.1" : config.host}:${port}`;
+}
+
+/** The master key of the data directory, made at the first start. Whoever has it and the database has the secrets. */
+function masterKeyOf(dataDir: string): Uint8Array {
+  const path = join(dataDir, "master.key");
+  if (!existsSync(path)) {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    const fresh = `${path}.${process.pid}`;
+    writeFileSync(fresh, `${randomBytes(32).toString("hex")}\n`, { mode: 0o600, flush: true });
+    renameSync(fresh, path);
+  }
+  const text = readFileSync(path, "utf8").trim();
+  if (!/^[0-9a-f]{64}$/.test(text)) throw new Error(`${path} is not a master key: restore it from a backup`);
+  return Buffer.from(text, "hex");
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly vault: Vault;
+}
+
+const FIRST_KEY = "key_first";
+const BOOTSTRAP_KEY = "key_bootstrap";
+
+/** What the first start makes: both books of the organization, the demo's data, and a key to begin with. */
+async function provision({ config, engine, store, vault }: Parts, sandboxUrl: string | null): Promise<string | null> {
+  const organization = config.demo ? "org_demo" : "org_main";
+  for (const kind of ["live", "test"] as const) {
+    await createBook(store, vault, { id: bookId(organization, kind), name: organization });
+  }
+  const demoBook = bookId(organization, "test");
+  if (config.demo && sandboxUrl !== null) await installDemo({ engine, store, book: demoBook, sandboxUrl });
+  if (config.bootstrapKey !== null) {
+    const kind = kindOfKey(config.bootstrapKey) ?? "test";
+    const key = { text: config.bootstrapKey, id: BOOTSTRAP_KEY, label: "bootstrap key", role: "owner" } as const;
+    await createApiKey(store, bookId(organization, kind), key);
+    return null;
+  }
+  const kind = config.demo ? "test" : "live";
+  const book = bookId(organization, kind);
+  if (!(await isKeyless(store, book))) return null;
+  const text = newKeyText(kind, realRng);
+  await createApiKey(store, book, { text, id: FIRST_KEY, label: "first key", role: "owner" });
+  return text;
+}
+
+/** Whether a book has no key yet: a start that died before it made one makes it now. */
+async function isKeyless(store: Store, book: string): Promise<boolean> {
+  return store.commit([book], {}, async (tx) => {
+    const keys = [
+      [book, FIRST_KEY],
+      [book, BOOTSTRAP_KEY],
+    ];
+    const [found] = await tx.load([{ table: "apiKey", by: "primary", keys }]);
+    return { changes: { insert: {}, update: {}, delete: {} }, result: found?.length === 0 };
+  });
+}

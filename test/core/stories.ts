@@ -1,0 +1,276 @@
+/** Stories for tests of core: an order of 100 USD, decided without a database. */
+import type { Answer } from "../../src/core/answer.ts";
+import { advance, invoke, type World } from "../../src/core/dispatch.ts";
+import { type FeeTerms, price } from "../../src/core/fee.ts";
+import { freezeTerms, type Invoice } from "../../src/core/invoice.ts";
+import * as ledger from "../../src/core/ledger.ts";
+import { hear, type News, type SendTruth } from "../../src/core/news.ts";
+import type { Payout } from "../../src/core/payout.ts";
+import { ONE, type Ratio, ratio } from "../../src/core/rate.ts";
+import type { PayoutRequest } from "../../src/core/request.ts";
+import type { Candidate } from "../../src/core/routing.ts";
+import { begin, type Draft, reopen } from "../../src/core/story.ts";
+
+export const TRUTH: SendTruth = {
+  leaseMs: 15_000,
+  leaseMarginMs: 3_000,
+  waitWindowMs: 9_000,
+  isInquiryComplete: true,
+  canInquire: true,
+  inquiryScheduleMs: [500, 500, 1_000, 3_000, 5_000],
+};
+
+const NO_FEE: FeeTerms = {
+  feeRate: ratio(0n),
+  feeFixedMinor: 0n,
+  feeMinMinor: 0n,
+  feeMaxMinor: 0n,
+  strategy: "external",
+  isReverse: false,
+};
+
+export const FIVE_PERCENT: FeeTerms = { ...NO_FEE, feeRate: ratio(5n, 100n) };
+
+export interface OrderOptions {
+  readonly amountMinor?: bigint;
+  readonly fee?: FeeTerms;
+  readonly serviceCurrency?: string;
+  readonly rate?: Ratio;
+  readonly allowPartially?: boolean;
+  readonly attemptsLimit?: number;
+  readonly routes?: readonly string[];
+  readonly isBare?: boolean;
+}
+
+/** One order, told step by step. Every step folds its postings into the balances, as the ledger would. */
+export class Telling {
+  now = 1_000_000;
+  draft: Draft;
+  readonly balances = new Map<string, bigint>();
+  readonly moves: string[] = [];
+  readonly items: string[] = [];
+  readonly #routes: readonly string[];
+  #ids = 0;
+
+  constructor(options: OrderOptions = {}) {
+    this.#routes = options.routes ?? ["r1", "r2"];
+    const invoice = options.isBare ? null : invoiceOf(options, this.now);
+    const request = requestOf(options, invoice, this.now);
+    this.draft = begin(request, { now: invoice, before: null }, this.now);
+    if (invoice !== null) {
+      const { websiteId, currency, writeoffMinor } = invoice;
+      this.draft.postings.push(ledger.hold(request.id, websiteId, currency, writeoffMinor));
+      this.balances.set(`available:web:${currency}`, 0n);
+    }
+    advance(this.draft, this.world());
+    this.save();
+  }
+
+  world(): World {
+    return {
+      mayDispatch: true,
+      newId: () => {
+        this.#ids += 1;
+        return `p${this.#ids}`;
+      },
+      takeSendSlot: () => true,
+      route: (excluded) => {
+        const id = this.#routes.find((each) => !excluded.has(each));
+        if (id === undefined) {
+          const resolution = "STRATEGY_CONFIGURED_ROUTES_WERE_FILTERED" as const;
+          return { decision: { chosen: null, resolution, awaitsFunds: false, dropped: [] }, revision: 1, connector: null };
+        }
+        const decision = { chosen: candidate(id), resolution: null, awaitsFunds: false, dropped: [] };
+        const reference = { alphabet: "abcdefghijklmnopqrstuvwxyz234567", maxLength: 32 };
+        const connector = { name: "scripted", reference, truth: TRUTH, destinationHash: "payee" };
+        return { decision, revision: 1, connector };
+      },
+    };
+  }
+
+  /** Hears news of the newest payout, or of the named one, and carries the story on. */
+  hear(news: News, payoutId?: string): this {
+    hear(this.draft, payoutId ?? this.payout.id, news, TRUTH);
+    advance(this.draft, this.world());
+    return this.save();
+  }
+
+  /** A verified callback with a fact. */
+  fact(fact: Answer["fact"], more: Partial<Answer> = {}, payoutId?: string): this {
+    return this.hear({ kind: "callback", answer: { sent: "accepted", fact, resolution: "OK", ...more } }, payoutId);
+  }
+
+  /** The direct answer to the send. */
+  answer(more: Partial<Answer>): this {
+    const answer: Answer = { sent: "accepted", fact: "accepted", resolution: "OK", ...more };
+    return this.hear({ kind: "answer", operation: "invoke", answer, askedTime: this.now });
+  }
+
+  later(ms: number): this {
+    this.now += ms;
+    this.draft = { ...this.draft, now: this.now };
+    return this;
+  }
+
+  /** Sends a payout that waits. */
+  send(): this {
+    invoke(this.draft, this.payout.id, TRUTH);
+    return this.save();
+  }
+
+  advance(): this {
+    advance(this.draft, this.world());
+    return this.save();
+  }
+
+  /** What the engine does between two commands: books the postings and opens a fresh draft. */
+  save(): this {
+    for (const posting of this.draft.postings) {
+      for (const line of posting.lines) {
+        const id = ledger.accountId(line.account);
+        const account = { ...ledger.openAccount("org", line.account), balanceMinor: this.balances.get(id) ?? 0n };
+        this.balances.set(id, ledger.balanceAfter(account, line.amountMinor));
+      }
+    }
+    for (const moves of this.draft.moves.values()) this.moves.push(...moves);
+    for (const item of this.draft.items) this.items.push(item.reason);
+    const { invoice, request, payouts } = this.draft;
+    this.draft = reopen({ invoice, request, payouts }, this.now);
+    return this;
+  }
+
+  get payout(): Payout {
+    const last = this.draft.payouts.at(-1);
+    if (last === undefined) throw new Error("there is no payout yet");
+    return last;
+  }
+
+  get invoice(): Invoice {
+    if (this.draft.invoice === null) throw new Error("there is no invoice");
+    return this.draft.invoice;
+  }
+
+  get statuses(): readonly string[] {
+    return this.draft.payouts.map((payout) => payout.status);
+  }
+
+  /** Balances that are not zero, on their accounts' normal sides. */
+  get books(): Readonly<Record<string, bigint>> {
+    return Object.fromEntries([...this.balances].filter(([, balance]) => balance !== 0n).toSorted());
+  }
+}
+
+function candidate(id: string): Candidate {
+  return {
+    route: {
+      organizationId: "org",
+      id,
+      depositAccountId: `dep_${id}`,
+      service: "svc",
+      isEnabled: true,
+      isArchived: false,
+      isManual: false,
+      minAmountMinor: null,
+      maxAmountMinor: null,
+      version: 1,
+      createdTime: 0,
+      updatedTime: 0,
+    },
+    providerAccountId: `acc_${id}`,
+    currency: "USD",
+    isGateOpen: true,
+    spendableMinor: 10n ** 12n,
+  };
+}
+
+function invoiceOf(options: OrderOptions, now: number): Invoice {
+  const serviceCurrency = options.serviceCurrency ?? "USD";
+  const rate = options.rate ?? ONE;
+  const fee = options.fee ?? NO_FEE;
+  const requested = { amountMinor: options.amountMinor ?? 10_000n };
+  const priced = price({ accountCurrency: "USD", serviceCurrency, rate, fee, requested });
+  if (!priced.ok) throw new Error(priced.error.code);
+  return {
+    organizationId: "org",
+    id: "i1",
+    websiteId: "web",
+    referenceId: "ref",
+    contentHash: "",
+    requestId: "q1",
+    customerId: "cus",
+    service: "svc",
+    status: "processing",
+    version: 1,
+    resolution: null,
+    moderationRequired: false,
+    currency: "USD",
+    ...priced.value,
+    serviceCurrency,
+    requestedMember: "amount",
+    requestedMinor: requested.amountMinor,
+    rateNumerator: rate.numerator,
+    rateDenominator: rate.denominator,
+    rateSource: "test",
+    quoteTime: now,
+    quoteExpiresTime: now + 1e9,
+    feeTerms: freezeTerms(fee),
+    autoprocess: true,
+    attemptsLimit: options.attemptsLimit ?? 5,
+    allowPartially: options.allowPartially ?? false,
+    description: null,
+    descriptor: null,
+    metadata: null,
+    callbackUrl: null,
+    destination: null,
+    destinationHash: "payee",
+    paymentInstrumentId: null,
+    heldMinor: priced.value.writeoffMinor,
+    postedMinor: 0n,
+    releasedMinor: 0n,
+    processedMinor: 0n,
+    processedFeeMinor: 0n,
+    processedServiceMinor: 0n,
+    refundedMinor: 0n,
+    expiresTime: now + 1e9,
+    createdTime: now,
+    updatedTime: now,
+  };
+}
+
+function requestOf(options: OrderOptions, invoice: Invoice | null, now: number): PayoutRequest {
+  const amountMinor = invoice?.serviceAmountMinor ?? options.amountMinor ?? 10_000n;
+  return {
+    organizationId: "org",
+    id: "q1",
+    root: "i:web:ref",
+    invoiceId: invoice?.id ?? null,
+    websiteId: "web",
+    customerId: "cus",
+    currency: invoice?.serviceCurrency ?? "USD",
+    amountMinor,
+    description: null,
+    service: "svc",
+    paymentInstrumentId: null,
+    destination: new Uint8Array(),
+    destinationHash: "payee",
+    redirectUrl: null,
+    blocked: false,
+    blockReason: null,
+    dispatchStatus: "CREATED",
+    version: 1,
+    resolution: null,
+    moderationRequired: false,
+    attemptsLimit: options.attemptsLimit ?? 5,
+    allowPartially: options.allowPartially ?? false,
+    endAsked: null,
+    canceledBy: null,
+    cancelDescription: null,
+    paidMinor: 0n,
+    availableMinor: amountMinor,
+    overpaidMinor: 0n,
+    batchId: null,
+    expiresTime: now + 1e9,
+    createdTime: now,
+    updatedTime: now,
+  };
+}

@@ -1,0 +1,200 @@
+/** A whole gateway for tests: real PostgreSQL, real HTTP in and out, the sandbox provider as a real server. */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { pino } from "pino";
+import { installDemo } from "../../src/cli/demo-data.ts";
+import { CONNECTORS } from "../../src/connectors/registry.ts";
+import { installSetup } from "../../src/engine/commands/settings.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import { openOutbound } from "../../src/engine/outbound.ts";
+import { bookId, createApiKey, createBook, createCallbackAddress, newKeyText } from "../../src/engine/provision.ts";
+import { realClock, realRng, realTimer } from "../../src/engine/real.ts";
+import { Vault } from "../../src/engine/vault.ts";
+import { buildApp } from "../../src/http/app.ts";
+import { openSandbox } from "../../src/sandbox/server.ts";
+import { openStore } from "../../src/store/postgres.ts";
+import { openReader } from "../../src/store/reader.ts";
+import { openReads } from "../../src/store/reads.ts";
+import { testDatabase } from "./database.ts";
+
+/** One operation in the provider's own book: the oracle of "never twice". */
+export interface Operation {
+  readonly reference: string;
+  readonly amount: string;
+  readonly currency: string;
+  readonly destination: string;
+  readonly status: string;
+  readonly effective: number;
+}
+
+export type Json = Readonly<Record<string, unknown>>;
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Json;
+}
+
+export interface Gateway {
+  readonly url: string;
+  readonly key: string;
+  readonly book: string;
+  readonly engine: Engine;
+  readonly sandboxUrl: string;
+  /** Bugs that the engine reported: none is expected. */
+  readonly broken: readonly string[];
+  call(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Reply>;
+  /** Polls an invoice until it is as wanted, and returns it; fails after the limit with what it is then. */
+  until(invoiceId: string, wanted: (invoice: Json) => boolean, limitMs?: number): Promise<Json>;
+  providerBook(): Promise<readonly Operation[]>;
+  control(settings: Json): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts one. `second`: a second provider account whose scenario is fixed, as the next route of `test_usd`. */
+export async function openGateway(options: { second?: string } = {}): Promise<Gateway> {
+  const database = await testDatabase();
+  const dir = mkdtempSync(join(tmpdir(), "bursar-gateway-"));
+  const sandbox = await openSandbox({
+    dataDir: dir,
+    port: 0,
+    instance: "test",
+    onFault: (error) => broken.push(`sandbox: ${String(error)}`),
+  });
+  const sandboxUrl = `http://127.0.0.1:${sandbox.port}`;
+  const broken: string[] = [];
+  const store = await openStore({ config: database.appConfig });
+  const reader = openReader({ config: database.appConfig });
+  const outbound = openOutbound();
+  const vault = new Vault(randomBytes(32), realRng);
+  let url = "";
+  const engine = new Engine({
+    ports: { store, clock: realClock, rng: realRng, timer: realTimer, http: outbound },
+    vault,
+    connectors: CONNECTORS,
+    publicUrl: () => url,
+    isWorking: true,
+    onBroken: (error, what) => broken.push(`${what}: ${String(error)}`),
+  });
+  const log = pino({ level: "silent" });
+  const app = await buildApp({ engine, reads: openReads(reader), publicUrl: () => url, log });
+  url = await app.listen({ port: 0, host: "127.0.0.1" });
+  const book = bookId("org_demo", "test");
+  await createBook(store, vault, { id: book, name: "Demo" });
+  await installDemo({ engine, store, book, sandboxUrl });
+  const key = newKeyText("test", realRng);
+  await createApiKey(store, book, { text: key, id: "key_test", label: "test", role: "owner" });
+  if (options.second !== undefined) await addSecondRoute({ engine, book, sandboxUrl, scenario: options.second });
+  if (options.second !== undefined) await createCallbackAddress(store, book, SECOND_ADDRESS);
+  engine.start();
+
+  const call: Gateway["call"] = async (method, path, body, headers = {}) => {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json", ...headers },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, body: (text === "" ? {} : JSON.parse(text)) as Json };
+  };
+  return {
+    url,
+    key,
+    book,
+    engine,
+    sandboxUrl,
+    broken,
+    call,
+    async until(invoiceId, wanted, limitMs = 60_000) {
+      const deadline = Date.now() + limitMs;
+      for (;;) {
+        const { body } = await call("GET", `/payout-invoices/${invoiceId}`);
+        if (wanted(body)) return body;
+        if (Date.now() > deadline) throw new Error(`not as wanted in ${limitMs} ms: ${JSON.stringify(body)}`);
+        await sleep(50);
+      }
+    },
+    async providerBook() {
+      return (await (await fetch(`${sandboxUrl}/book`)).json()) as Operation[];
+    },
+    async control(settings) {
+      const response = await fetch(`${sandboxUrl}/control`, { method: "PUT", body: JSON.stringify(settings) });
+      if (!response.ok) throw new Error(`the sandbox refused: ${await response.text()}`);
+    },
+    async close() {
+      await engine.stop();
+      await app.close();
+      await outbound.close();
+      await sandbox.close();
+      await reader.close();
+      await store.close();
+      await database.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+const SECOND_ADDRESS = { id: "pacc_second", callbackId: "second-callback-address" };
+
+/** Another account at the sandbox provider, on which every order plays one scenario. */
+async function addSecondRoute(into: {
+  engine: Engine;
+  book: string;
+  sandboxUrl: string;
+  scenario: string;
+}): Promise<void> {
+  const installed = await into.engine.run(
+    into.book,
+    installSetup,
+    {
+      websites: [],
+      customers: [],
+      instruments: [],
+      providerAccounts: [
+        {
+          ...SECOND_ADDRESS,
+          connector: "sandbox",
+          name: "Second sandbox account",
+          baseUrl: into.sandboxUrl,
+          settings: { scenario: into.scenario },
+          secrets: { secret: "second-secret" },
+        },
+      ],
+      depositAccounts: [
+        {
+          id: "dep_second_usd",
+          providerAccountId: "pacc_second",
+          currency: "USD",
+          name: "Second USD",
+          // Funded outside: its balance in our books begins at zero.
+          minimalBalanceMinor: -100_000_000n,
+        },
+      ],
+      routes: [
+        {
+          id: "rt_second_usd",
+          depositAccountId: "dep_second_usd",
+          service: "test_usd",
+          isEnabled: true,
+          isArchived: false,
+          isManual: false,
+          minAmountMinor: null,
+          maxAmountMinor: null,
+        },
+      ],
+      schemes: [
+        {
+          kind: "routing",
+          id: "route_demo",
+          name: "Demo routing with a second route",
+          body: { services: { test_usd: { strategy: "priority", routes: ["rt_demo_usd", "rt_second_usd"] } } },
+        },
+      ],
+    },
+    { actor: "test" },
+  );
+  if (!installed.ok) throw new Error(installed.error.detail);
+}
