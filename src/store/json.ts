@@ -8,10 +8,10 @@ import { assert } from "../core/result.ts";
 /** A number this long may have more digits than a double keeps. (In a string it only costs time.) */
 const LONG_NUMBER = /(?:^|[[:,\s])-?[\d.]{16}/;
 /** A string and, when it is a key, what stands behind it. */
-const STRING_OR_KEY = /"(?:[^"\\]|\\[\s\S])*"(\s*:)?/g;
+const STRING_OR_KEY = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"(\s*:)?/g;
 
 const SPACE = /[ \t\n\r]*/y;
-const STRING = /"(?:[^"\\]|\\[\s\S])*"/y;
+const STRING = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WORD = /true|false|null/y;
 const WORDS: Readonly<Record<string, boolean | null>> = { true: true, false: false, null: null };
