@@ -74,7 +74,9 @@ class Reader {
 }
 
 /** Reads every setting; all faults at once, each naming its setting and never a secret's value. */
-export function readConfig(env: Readonly<Record<string, string | undefined>> = process.env): Result<Config, readonly string[]> {
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Result<Config, readonly string[]> {
   const reader = new Reader(env);
   const databaseUrl = reader.url("DATABASE_URL", ["postgres:", "postgresql:"]);
   const keyForm = "bk_test_ or bk_live_ and at least 32 letters, digits, - or _";

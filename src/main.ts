@@ -2,8 +2,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { FastifyInstance } from "fastify";
-import type { ClientConfig } from "pg";
 import type { Logger } from "pino";
 import { installDemo } from "./cli/demo-data.ts";
 import type { Config } from "./config.ts";
@@ -11,8 +9,8 @@ import { CONNECTORS } from "./connectors/registry.ts";
 import { err, ok, type Result } from "./core/result.ts";
 import { Engine } from "./engine/engine.ts";
 import { openOutbound } from "./engine/outbound.ts";
-import { bookId, createApiKey, createBook, kindOfKey, newKeyText } from "./engine/provision.ts";
 import type { Store } from "./engine/ports.ts";
+import { bookId, createApiKey, createBook, kindOfKey, newKeyText } from "./engine/provision.ts";
 import { realClock, realRng, realTimer } from "./engine/real.ts";
 import { Vault } from "./engine/vault.ts";
 import { buildApp } from "./http/app.ts";
@@ -50,8 +48,12 @@ class Undo {
   }
 }
 
+/** How the application role connects. */
+type Login = Parameters<typeof openStore>[0]["config"];
+type App = Awaited<ReturnType<typeof buildApp>>;
+
 interface Database {
-  readonly config: ClientConfig;
+  readonly config: Login;
   readonly lock: InstanceLock | null;
 }
 
@@ -74,7 +76,7 @@ export async function start(config: Config, log: Logger): Promise<Result<Running
 /** The embedded database, claimed and migrated, or the one of DATABASE_URL. */
 async function openDatabase(config: Config, log: Logger, undo: Undo): Promise<Result<Database, string>> {
   if (config.databaseUrl !== null) {
-    const owner: ClientConfig = { connectionString: config.databaseUrl };
+    const owner: Login = { connectionString: config.databaseUrl };
     const { applied } = await migrate(owner);
     if (applied.length > 0) log.info({ applied }, "database migrated");
     // The same login, but bound by row-level security from the first statement on.
@@ -139,7 +141,7 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
   };
 }
 
-async function listen(app: FastifyInstance, config: Config): Promise<string> {
+async function listen(app: App, config: Config): Promise<string> {
   await app.listen({ port: config.port, host: config.host });
   const address = app.server.address();
   const port = typeof address === "object" && address !== null ? address.port : config.port;

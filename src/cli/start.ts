@@ -47,7 +47,7 @@ function untilToldToStop(running: Running): Promise<void> {
 /** The first screen: where it answers, the key if it is new, and three calls that work when pasted. */
 export function welcome(running: Running): string {
   const { url, newKey, sandboxUrl } = running;
-  const key = newKey === null ? "$BURSAR_KEY" : newKey;
+  const key = newKey ?? "$BURSAR_KEY";
   const lines = [
     "",
     `Bursar answers at ${url}   (reference: ${url}/reference)`,
@@ -55,16 +55,29 @@ export function welcome(running: Running): string {
     newKey === null ? "Use the API key that was shown at the first start." : `API key, shown only this once: ${newKey}`,
   ];
   if (sandboxUrl === null) return [...lines, ""].join("\n");
+  return [...lines, "", "Try it (paste these):", ...tryOut(url, key), ""].join("\n");
+}
+
+const INVOICE = {
+  referenceId: "order-1",
+  websiteId: "web_demo",
+  currency: "USD",
+  amount: 100.78,
+  service: "test_usd",
+  fields: { account: "payee-1" },
+};
+const REQUEST = { websiteId: "web_demo", customerId: "cus_demo", currency: "USD", amount: 25 };
+
+/** An invoice made (201), read (200), and a payout request of the client's own id (201). */
+function tryOut(url: string, key: string): string[] {
+  const auth = `-H 'Authorization: Bearer ${key}'`;
+  const json = (body: object): string => `-H 'Content-Type: application/json' -d '${JSON.stringify(body)}'`;
   return [
-    ...lines,
     "",
-    "Try it (paste these):",
+    `curl -i ${url}/payout-invoices ${auth} ${json(INVOICE)}`,
     "",
-    `curl -i ${url}/payout-invoices -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' -d '{"referenceId":"order-1","websiteId":"web_demo","currency":"USD","amount":100.78,"service":"test_usd","fields":{"account":"payee-1"}}'`,
+    `curl -i '${url}/payout-invoices?limit=1' ${auth}`,
     "",
-    `curl -i ${url}/payout-invoices?limit=1 -H 'Authorization: Bearer ${key}'`,
-    "",
-    `curl -i -X PUT ${url}/payout-requests/first -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' -d '{"websiteId":"web_demo","customerId":"cus_demo","currency":"USD","amount":25}'`,
-    "",
-  ].join("\n");
+    `curl -i -X PUT ${url}/payout-requests/first ${auth} ${json(REQUEST)}`,
+  ];
 }

@@ -10,8 +10,8 @@ import type { Evidence, Operation, Payout, PayoutStatus } from "./payout.ts";
 import { isPlannedOrOpen, PAYOUT_MEANING } from "./payout.ts";
 import { type Fact, type Resolution, resolutionRow } from "./resolution.ts";
 import { assert } from "./result.ts";
-import { type Draft, movePayout, patchPayout, payoutOf, wakePayout } from "./story.ts";
 import { PAID_WALK_END, postPaid, postReturned, standsAt } from "./settlement.ts";
+import { type Draft, movePayout, patchPayout, payoutOf, wakePayout } from "./story.ts";
 
 /** What the engine knows of a connector and core decides by; milliseconds. */
 export interface SendTruth {
@@ -316,7 +316,8 @@ function takeFact(
   const walk = walkOf(payout, answer);
   for (const to of walk) step(draft, payout.id, to, answer);
   // Success may grow: the provider's cumulative figure is the truth about what left.
-  if (walk.length === 0 && PAYOUT_MEANING[payout.status].class === "paid") postPaid(draft, payout.id, paidOf(payout, answer));
+  if (walk.length === 0 && PAYOUT_MEANING[payout.status].class === "paid")
+    postPaid(draft, payout.id, paidOf(payout, answer));
 }
 
 /** A partial return leads back to PARTIALLY_PROCESSED instead of CANCELLED. */

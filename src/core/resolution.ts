@@ -24,7 +24,12 @@ const account = (doc: string): ResolutionRow => ({ ...no("other_route", doc), sh
 const routing = (doc: string): ResolutionRow => ({ group: "ROUTING", mayHaveMoved: null, then: "stop", doc });
 
 export const RESOLUTIONS = {
-  OK: { group: "OK", mayHaveMoved: null, then: "done", doc: "Done; beside a failed status, a final no without a reason." },
+  OK: {
+    group: "OK",
+    mayHaveMoved: null,
+    then: "done",
+    doc: "Done; beside a failed status, a final no without a reason.",
+  },
 
   CONNECTION_ERROR: error("Transport or TLS failed, or an answer outside 2xx that is in no table."),
   PROVIDER_INTERNAL_ERROR: error("The provider reports a fault of its own."),

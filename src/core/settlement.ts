@@ -34,9 +34,7 @@ export function postPaid(draft: Draft, id: string, totalMinor: bigint): void {
   patchPayout(draft, id, { processedMinor: totalMinor });
   if (coveredMinor > 0n) {
     const shareMinor = takeFromHold(draft, coveredMinor);
-    draft.postings.push(
-      ledger.paid(parties, { upToMinor: totalMinor, paidMinor: coveredMinor, shareMinor, from }),
-    );
+    draft.postings.push(ledger.paid(parties, { upToMinor: totalMinor, paidMinor: coveredMinor, shareMinor, from }));
   }
   // Only what was sent can be in flight: anything beyond left the deposit account unannounced.
   const beyond = delta - coveredMinor;
@@ -152,9 +150,7 @@ export function closeHold(draft: Draft): void {
   if (open === 0n) return;
   const feeMinor = min(earnedFee(draft), open);
   const restMinor = open - feeMinor;
-  draft.postings.push(
-    ledger.settled(draft.request.id, invoice.websiteId, invoice.currency, { feeMinor, restMinor }),
-  );
+  draft.postings.push(ledger.settled(draft.request.id, invoice.websiteId, invoice.currency, { feeMinor, restMinor }));
   patchInvoice(draft, {
     postedMinor: invoice.postedMinor + feeMinor,
     releasedMinor: invoice.releasedMinor + restMinor,

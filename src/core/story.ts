@@ -53,7 +53,11 @@ export type ItemReason = keyof typeof ITEM_REASONS;
 export interface Draft {
   readonly now: number;
   /** What was there before; null for what begins with this draft. */
-  readonly before: { readonly invoice: Invoice | null; readonly request: PayoutRequest | null; readonly payouts: readonly Payout[] };
+  readonly before: {
+    readonly invoice: Invoice | null;
+    readonly request: PayoutRequest | null;
+    readonly payouts: readonly Payout[];
+  };
   invoice: Invoice | null;
   request: PayoutRequest;
   payouts: Payout[];

@@ -5,7 +5,7 @@
  */
 import { ERRORS, type Refusal, refusal } from "../core/errors.ts";
 import { assert, err, ok, type Result } from "../core/result.ts";
-import type { Cause, Errand, Handler, Once, Order, StoredAnswer } from "./command.ts";
+import { type Cause, type Errand, type Handler, type Once, ORDER, type StoredAnswer } from "./command.ts";
 import { Context, type Surroundings } from "./context.ts";
 import {
   type Changes,
@@ -21,6 +21,7 @@ import {
 import { buildSetup, type Setup, type SetupSource, setupWants } from "./setup.ts";
 import { View } from "./view.ts";
 
+const ORDERS = Object.keys(ORDER).length;
 const MAX_COMMANDS = 100;
 const MAX_ORGANIZATIONS = 64;
 /** How much due work of one kind a claim takes per organization. */
@@ -63,7 +64,14 @@ export class Batcher {
 
   constructor(options: BatcherOptions) {
     this.#options = options;
-    this.#lanes = Array.from({ length: options.lanes }, () => new Lane((batch) => this.#flush(batch), (orgs) => this.#claim(orgs)));
+    this.#lanes = Array.from(
+      { length: options.lanes },
+      () =>
+        new Lane(
+          (batch) => this.#flush(batch),
+          (orgs) => this.#claim(orgs),
+        ),
+    );
   }
 
   /** Runs a command in its organization's lane. Rejects when the outcome is unknown or something is broken. */
@@ -162,7 +170,7 @@ export class Batcher {
   #wakeOf(work: Work): Pending {
     return {
       organizationId: work.organizationId,
-      handler: this.#options.wake(work.kind) as Handler<unknown, unknown>,
+      handler: this.#options.wake(work.kind),
       payload: work,
       cause: { actor: "system" },
       once: null,
@@ -228,7 +236,7 @@ export class Batcher {
       if (setup === undefined || each.handler.more === undefined) return [];
       return each.handler.more(each.payload, { organizationId: each.organizationId, rows: view, setup });
     });
-    if (more.length > 0) view.take(more, await tx.load(more as Want<TableName>[]));
+    if (more.length > 0) view.take(more, await tx.load(more));
     return setups;
   }
 
@@ -300,7 +308,7 @@ class Lane {
   readonly #flush: (batch: readonly Pending[]) => Promise<void>;
   readonly #claim: (organizations: readonly string[]) => Promise<void>;
   /** By order, then by organization, so that a busy organization delays no other. */
-  readonly #queues: Map<string, Pending[]>[] = [new Map(), new Map(), new Map(), new Map()];
+  readonly #queues = Array.from({ length: ORDERS }, () => new Map<string, Pending[]>());
   readonly #claims = new Set<string>();
   #isRunning = false;
   #idlers: (() => void)[] = [];
@@ -320,7 +328,7 @@ class Lane {
   }
 
   push(pending: Pending): void {
-    const queues = this.#queues[pending.handler.order satisfies Order];
+    const queues = this.#queues[pending.handler.order];
     assert(queues !== undefined, "every order has a queue");
     const queue = queues.get(pending.organizationId);
     if (queue === undefined) queues.set(pending.organizationId, [pending]);

@@ -2,10 +2,10 @@
 import type { Connector } from "../connectors/contract.ts";
 import { type Refusal, refusal } from "../core/errors.ts";
 import { uuid7 } from "../core/ids.ts";
-import { accountId, type AccountRef, balanceAfter, openAccount, type Posting } from "../core/ledger.ts";
+import type { LedgerAccount } from "../core/ledger.ts";
+import { type AccountRef, accountId, balanceAfter, openAccount, type Posting } from "../core/ledger.ts";
 import { assert, err, InvariantBroken, ok, type Result } from "../core/result.ts";
 import type { Cause, Errand } from "./command.ts";
-import type { LedgerAccount } from "../core/ledger.ts";
 import type { OrganizationLock, Rng } from "./ports.ts";
 import type { Setup } from "./setup.ts";
 import type { Branch } from "./view.ts";

@@ -38,7 +38,10 @@ export function storyWants(organizationId: string, key: StoryKey): readonly Want
 /** What deciding a story needs besides: balances, the work rows and open items of its payouts. */
 export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[] {
   const { organizationId, rows, setup } = seen;
-  const payouts = rows.filter("payout", (row) => row.organizationId === organizationId && row.requestId === key.requestId);
+  const payouts = rows.filter(
+    "payout",
+    (row) => row.organizationId === organizationId && row.requestId === key.requestId,
+  );
   const subjects = [key.requestId, ...payouts.map((payout) => payout.id), ...setup.providers.keys()];
   return [
     ...accountWants(organizationId, key.websiteId, setup),
@@ -123,11 +126,7 @@ function worldOf(context: Context, draft: Draft, website: Website): World {
   };
 }
 
-function routeStory(
-  context: Context,
-  draft: Draft,
-  by: { website: Website; excluded: ReadonlySet<string> },
-): Routed {
+function routeStory(context: Context, draft: Draft, by: { website: Website; excluded: ReadonlySet<string> }): Routed {
   const { setup } = context;
   const { request } = draft;
   const service = request.service ?? "";

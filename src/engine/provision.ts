@@ -25,9 +25,7 @@ export async function createBook(store: Store, vault: Vault, book: { id: string;
     const [existing] = await tx.load([{ table: "organization", by: "primary", keys: [[book.id]] }]);
     if ((existing?.length ?? 0) > 0) return { changes: NOTHING, result: null };
     const insert: Changes["insert"] = {
-      organization: [
-        { id: book.id, name: book.name, sealedKey: vault.newSealedKey(book.id), createdTime: tx.now },
-      ],
+      organization: [{ id: book.id, name: book.name, sealedKey: vault.newSealedKey(book.id), createdTime: tx.now }],
       organizationLock: [
         {
           organizationId: book.id,

@@ -3,8 +3,8 @@
  * number of the lock row, which every transaction reads anyway.
  */
 import type { Account, Connector } from "../connectors/contract.ts";
-import type { DepositAccount, ProviderAccount, Route, RoutingLeaf, RoutingScheme, Scheme } from "../core/routing.ts";
 import { assert } from "../core/result.ts";
+import type { DepositAccount, ProviderAccount, Route, RoutingLeaf, RoutingScheme, Scheme } from "../core/routing.ts";
 import type { Tables, Want } from "./ports.ts";
 import type { Safe, Vault } from "./vault.ts";
 

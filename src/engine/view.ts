@@ -203,5 +203,5 @@ function difference(before: AnyRow, after: AnyRow): Partial<AnyRow> | null {
     set[name] = value;
     differs = true;
   }
-  return differs ? (set as Partial<AnyRow>) : null;
+  return differs ? set : null;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Candidate, type Route, route, type RoutingLeaf, routesOf } from "../../src/core/routing.ts";
+import { type Candidate, type Route, type RoutingLeaf, route, routesOf } from "../../src/core/routing.ts";
 
 function candidate(id: string, change: Partial<Route> = {}, more: Partial<Omit<Candidate, "route">> = {}): Candidate {
   const base: Route = {
@@ -63,7 +63,10 @@ test("nothing to choose from: no leaf, an empty leaf, a block, and no money are 
 
 test("a set goes on with its next strategy; a block inside it stops the search", () => {
   const set: RoutingLeaf = {
-    set: [{ strategy: "direct", routes: ["a"] }, { strategy: "direct", routes: ["b"] }],
+    set: [
+      { strategy: "direct", routes: ["a"] },
+      { strategy: "direct", routes: ["b"] },
+    ],
   };
   assert.equal(route(set, byId(candidate("b")), QUESTION).chosen?.route.id, "b");
   const blocked: RoutingLeaf = { set: [{ block: true }, { strategy: "direct", routes: ["b"] }] };
@@ -90,7 +93,13 @@ test("weights share the draws exactly, and a route of weight zero is never drawn
 });
 
 test("the same question is always decided alike", () => {
-  const leaf: RoutingLeaf = { strategy: "weight", routes: [{ route: "a", weight: 2 }, { route: "b", weight: 5 }] };
+  const leaf: RoutingLeaf = {
+    strategy: "weight",
+    routes: [
+      { route: "a", weight: 2 },
+      { route: "b", weight: 5 },
+    ],
+  };
   fc.assert(
     fc.property(fc.nat(999_999), (random) => {
       const first = route(leaf, byId(candidate("a"), candidate("b")), { ...QUESTION, random });

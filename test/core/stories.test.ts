@@ -1,8 +1,8 @@
 // Method: an order is told step by step; what is expected is the statuses of all layers and the balances afterwards.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RESOLUTIONS, type Resolution } from "../../src/core/resolution.ts";
 import { ratio } from "../../src/core/rate.ts";
+import { RESOLUTIONS, type Resolution } from "../../src/core/resolution.ts";
 import { FIVE_PERCENT, Telling } from "./stories.ts";
 
 const HOLD = { "available:web:USD": -10_500n, "reserved:web:USD": 10_500n };

@@ -78,7 +78,11 @@ export class Telling {
         const id = this.#routes.find((each) => !excluded.has(each));
         if (id === undefined) {
           const resolution = "STRATEGY_CONFIGURED_ROUTES_WERE_FILTERED" as const;
-          return { decision: { chosen: null, resolution, awaitsFunds: false, dropped: [] }, revision: 1, connector: null };
+          return {
+            decision: { chosen: null, resolution, awaitsFunds: false, dropped: [] },
+            revision: 1,
+            connector: null,
+          };
         }
         const decision = { chosen: candidate(id), resolution: null, awaitsFunds: false, dropped: [] };
         const reference = { alphabet: "abcdefghijklmnopqrstuvwxyz234567", maxLength: 32 };
@@ -156,7 +160,7 @@ export class Telling {
 
   /** Balances that are not zero, on their accounts' normal sides. */
   get books(): Readonly<Record<string, bigint>> {
-    return Object.fromEntries([...this.balances].filter(([, balance]) => balance !== 0n).toSorted());
+    return Object.fromEntries([...this.balances].filter(([, balance]) => balance !== 0n));
   }
 }
 

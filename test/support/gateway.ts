@@ -91,15 +91,7 @@ export async function openGateway(options: { second?: string } = {}): Promise<Ga
   if (options.second !== undefined) await createCallbackAddress(store, book, SECOND_ADDRESS);
   engine.start();
 
-  const call: Gateway["call"] = async (method, path, body, headers = {}) => {
-    const response = await fetch(`${url}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${key}`, "content-type": "application/json", ...headers },
-      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    return { status: response.status, headers: response.headers, body: (text === "" ? {} : JSON.parse(text)) as Json };
-  };
+  const call = caller(url, key);
   return {
     url,
     key,
@@ -108,22 +100,8 @@ export async function openGateway(options: { second?: string } = {}): Promise<Ga
     sandboxUrl,
     broken,
     call,
-    async until(invoiceId, wanted, limitMs = 60_000) {
-      const deadline = Date.now() + limitMs;
-      for (;;) {
-        const { body } = await call("GET", `/payout-invoices/${invoiceId}`);
-        if (wanted(body)) return body;
-        if (Date.now() > deadline) throw new Error(`not as wanted in ${limitMs} ms: ${JSON.stringify(body)}`);
-        await sleep(50);
-      }
-    },
-    async providerBook() {
-      return (await (await fetch(`${sandboxUrl}/book`)).json()) as Operation[];
-    },
-    async control(settings) {
-      const response = await fetch(`${sandboxUrl}/control`, { method: "PUT", body: JSON.stringify(settings) });
-      if (!response.ok) throw new Error(`the sandbox refused: ${await response.text()}`);
-    },
+    until: (invoiceId, wanted, limitMs = 60_000) => until(call, invoiceId, { wanted, limitMs }),
+    ...provider(sandboxUrl),
     async close() {
       await engine.stop();
       await app.close();
@@ -133,6 +111,44 @@ export async function openGateway(options: { second?: string } = {}): Promise<Ga
       await store.close();
       await database.close();
       rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+function caller(url: string, key: string): Gateway["call"] {
+  return async (method, path, body, headers = {}) => {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json", ...headers },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, body: (text === "" ? {} : JSON.parse(text)) as Json };
+  };
+}
+
+async function until(
+  call: Gateway["call"],
+  invoiceId: string,
+  what: { wanted: (invoice: Json) => boolean; limitMs: number },
+): Promise<Json> {
+  const deadline = Date.now() + what.limitMs;
+  for (;;) {
+    const { body } = await call("GET", `/payout-invoices/${invoiceId}`);
+    if (what.wanted(body)) return body;
+    if (Date.now() > deadline) throw new Error(`not as wanted in ${what.limitMs} ms: ${JSON.stringify(body)}`);
+    await sleep(50);
+  }
+}
+
+function provider(sandboxUrl: string): Pick<Gateway, "providerBook" | "control"> {
+  return {
+    async providerBook() {
+      return (await (await fetch(`${sandboxUrl}/book`)).json()) as Operation[];
+    },
+    async control(settings) {
+      const response = await fetch(`${sandboxUrl}/control`, { method: "PUT", body: JSON.stringify(settings) });
+      if (!response.ok) throw new Error(`the sandbox refused: ${await response.text()}`);
     },
   };
 }

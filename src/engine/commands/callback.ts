@@ -35,9 +35,7 @@ function findPayout(seen: Pick<Seen, "organizationId" | "rows">, accountId: stri
   const found = seen.rows.filter(
     "payout",
     (row) =>
-      row.organizationId === seen.organizationId &&
-      row.providerAccountId === accountId &&
-      row.reference === reference,
+      row.organizationId === seen.organizationId && row.providerAccountId === accountId && row.reference === reference,
   );
   return found[0] ?? null;
 }

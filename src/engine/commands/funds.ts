@@ -125,7 +125,8 @@ export const approveFunds: Handler<ApproveFunds, FundsMovement> = {
 
 function postingOf(movement: FundsMovement): ledger.Posting {
   const { id, kind, websiteId, toWebsiteId, depositAccountId, currency, amountMinor } = movement;
-  const place = depositAccountId === null ? ledger.own("bank", currency) : ledger.atProvider(depositAccountId, currency);
+  const place =
+    depositAccountId === null ? ledger.own("bank", currency) : ledger.atProvider(depositAccountId, currency);
   switch (kind) {
     case "deposit":
       return ledger.deposited(id, websiteId, place, amountMinor);

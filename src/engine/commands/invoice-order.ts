@@ -62,7 +62,11 @@ export interface Plan {
 }
 
 /** Every fault of an order at once. */
-export function checkOrder(context: Context, order: InvoiceOrder, problems: readonly InvalidField[]): Result<Plan, Refusal> {
+export function checkOrder(
+  context: Context,
+  order: InvoiceOrder,
+  problems: readonly InvalidField[],
+): Result<Plan, Refusal> {
   const faults: InvalidField[] = [...problems];
   const fault = (field: string, message: string): null => {
     if (!faults.some((each) => each.field === field)) faults.push({ field, message });
@@ -145,9 +149,7 @@ function findCustomer(context: Context, order: InvoiceOrder, fault: Fault): Cust
   const found = rows.filter(
     "customer",
     (row) =>
-      row.organizationId === organizationId &&
-      row.websiteId === websiteId &&
-      row.referenceId === customer.referenceId,
+      row.organizationId === organizationId && row.websiteId === websiteId && row.referenceId === customer.referenceId,
   );
   return found[0] ?? null;
 }

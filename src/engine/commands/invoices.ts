@@ -2,8 +2,8 @@
 import { type Refusal, refusal } from "../../core/errors.ts";
 import { sha256 } from "../../core/ids.ts";
 import { freezeTerms, type Invoice } from "../../core/invoice.ts";
-import * as ledger from "../../core/ledger.ts";
 import type { Entry } from "../../core/ledger.ts";
+import * as ledger from "../../core/ledger.ts";
 import { moveName } from "../../core/machine.ts";
 import type { Payout } from "../../core/payout.ts";
 import type { PayoutRequest } from "../../core/request.ts";
@@ -13,7 +13,14 @@ import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import { accountWants, carryOn, destinationBinding, saveInvoiceAlone } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
-import { type CreateInvoice, checkOrder, type InvoiceOrder, type Plan, type Priced, priceOrder } from "./invoice-order.ts";
+import {
+  type CreateInvoice,
+  checkOrder,
+  type InvoiceOrder,
+  type Plan,
+  type Priced,
+  priceOrder,
+} from "./invoice-order.ts";
 
 /** An invoice with everything below it, as it stands after a command. */
 export interface InvoiceRows {
@@ -164,50 +171,62 @@ function customerOf(context: Context, plan: Plan): string {
   return id;
 }
 
+/** The members of a new invoice that its price freezes. */
+function pricedMembers({ plan, priced }: { plan: Plan; priced: Priced }) {
+  const { price, quote, terms } = priced;
+  const isAmount = "amountMinor" in plan.requested;
+  return {
+    currency: plan.currency,
+    amountMinor: price.amountMinor,
+    writeoffMinor: price.writeoffMinor,
+    feeMinor: price.feeMinor,
+    serviceCurrency: plan.service.currency,
+    serviceAmountMinor: price.serviceAmountMinor,
+    serviceWriteoffMinor: price.serviceWriteoffMinor,
+    serviceFeeMinor: price.serviceFeeMinor,
+    requestedMember: isAmount ? "amount" : "serviceAmount",
+    requestedMinor: "amountMinor" in plan.requested ? plan.requested.amountMinor : plan.requested.serviceAmountMinor,
+    rateNumerator: quote.rate.numerator,
+    rateDenominator: quote.rate.denominator,
+    rateSource: quote.source,
+    feeTerms: freezeTerms(terms),
+  } as const;
+}
+
+const NOTHING_PAID = {
+  heldMinor: 0n,
+  postedMinor: 0n,
+  releasedMinor: 0n,
+  processedMinor: 0n,
+  processedFeeMinor: 0n,
+  processedServiceMinor: 0n,
+  refundedMinor: 0n,
+} as const;
+
 function newInvoice(
   context: Context,
   of: { plan: Plan; priced: Priced; customerId: string; contentHash: string },
 ): Invoice {
-  const { plan, priced } = of;
-  const { order, website, service } = plan;
-  const { organizationId, now } = context;
-  const lifetimeMs = (order.lifetimeMinutes ?? website.lifetimeMinutes) * 60_000;
-  const expiresTime = order.expiresTime ?? now + lifetimeMs;
-  const destinationHash = plan.destination === null ? null : context.setup.safe.fingerprint(plan.destination);
-  const destination =
-    plan.destination === null || destinationHash === null
-      ? null
-      : context.setup.safe.seal(plan.destination, destinationBinding(organizationId, destinationHash));
+  const { plan } = of;
+  const { order, website } = plan;
+  const { now } = context;
+  const expiresTime = order.expiresTime ?? now + (order.lifetimeMinutes ?? website.lifetimeMinutes) * 60_000;
   return {
-    organizationId,
+    organizationId: context.organizationId,
     id: context.newId(),
     websiteId: website.id,
     referenceId: plan.referenceId,
     contentHash: of.contentHash,
     requestId: null,
     customerId: of.customerId,
-    service: service.code,
+    service: plan.service.code,
     status: "created",
     version: 0,
     resolution: null,
     moderationRequired: false,
-    currency: plan.currency,
-    amountMinor: priced.price.amountMinor,
-    writeoffMinor: priced.price.writeoffMinor,
-    feeMinor: priced.price.feeMinor,
-    serviceCurrency: service.currency,
-    serviceAmountMinor: priced.price.serviceAmountMinor,
-    serviceWriteoffMinor: priced.price.serviceWriteoffMinor,
-    serviceFeeMinor: priced.price.serviceFeeMinor,
-    requestedMember: "amountMinor" in plan.requested ? "amount" : "serviceAmount",
-    requestedMinor:
-      "amountMinor" in plan.requested ? plan.requested.amountMinor : plan.requested.serviceAmountMinor,
-    rateNumerator: priced.quote.rate.numerator,
-    rateDenominator: priced.quote.rate.denominator,
-    rateSource: priced.quote.source,
+    ...pricedMembers(of),
     quoteTime: now,
     quoteExpiresTime: expiresTime,
-    feeTerms: freezeTerms(priced.terms),
     autoprocess: order.autoprocess ?? website.autoprocess,
     attemptsLimit: order.attemptsLimit ?? DEFAULT_ATTEMPTS,
     allowPartially: order.allowPartially ?? false,
@@ -215,19 +234,26 @@ function newInvoice(
     descriptor: order.descriptor ?? null,
     metadata: order.metadata ?? null,
     callbackUrl: order.callbackUrl ?? null,
-    destination,
-    destinationHash,
+    ...sealDestination(context, plan.destination),
     paymentInstrumentId: order.paymentInstrumentId ?? null,
-    heldMinor: 0n,
-    postedMinor: 0n,
-    releasedMinor: 0n,
-    processedMinor: 0n,
-    processedFeeMinor: 0n,
-    processedServiceMinor: 0n,
-    refundedMinor: 0n,
+    ...NOTHING_PAID,
     expiresTime,
     createdTime: now,
     updatedTime: now,
+  };
+}
+
+/** The payee's details sealed, with the hash that they are bound to. */
+function sealDestination(
+  context: Context,
+  details: Plan["destination"],
+): Pick<Invoice, "destination" | "destinationHash"> {
+  if (details === null) return { destination: null, destinationHash: null };
+  const { safe } = context.setup;
+  const destinationHash = safe.fingerprint(details);
+  return {
+    destination: safe.seal(details, destinationBinding(context.organizationId, destinationHash)),
+    destinationHash,
   };
 }
 
@@ -245,11 +271,7 @@ function keepWaiting(context: Context, invoice: Invoice): Result<null, Refusal> 
 }
 
 /** Processing starts: the write-off is held, the request is made, and its first payout with it. */
-export function startProcessing(
-  context: Context,
-  invoice: Invoice,
-  before: Invoice | null,
-): Result<null, Refusal> {
+export function startProcessing(context: Context, invoice: Invoice, before: Invoice | null): Result<null, Refusal> {
   const requestId = `preq_${context.newId().replaceAll("-", "")}`;
   const request = requestOf(context, invoice, requestId);
   const held = { ...invoice, requestId, heldMinor: invoice.writeoffMinor, destination: null };

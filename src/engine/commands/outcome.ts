@@ -9,7 +9,16 @@ import { assert, ok, type Result } from "../../core/result.ts";
 import { patchPayout, reopen, wakePayout } from "../../core/story.ts";
 import { type Errand, type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
-import { carryOn, openDestination, providerOf, saveStory, sendTruth, storyMore, storyOf, storyWants } from "../orders.ts";
+import {
+  carryOn,
+  openDestination,
+  providerOf,
+  saveStory,
+  sendTruth,
+  storyMore,
+  storyOf,
+  storyWants,
+} from "../orders.ts";
 import type { HttpOutcome } from "../ports.ts";
 
 export interface Outcome {

@@ -203,11 +203,7 @@ function chooseInstrument(context: Context, draft: Draft, instrument: PaymentIns
   });
 }
 
-function rowsOf(
-  context: Context,
-  id: string,
-  of: { website: Website; isNew: boolean },
-): RequestRows {
+function rowsOf(context: Context, id: string, of: { website: Website; isNew: boolean }): RequestRows {
   const { organizationId, rows } = context;
   const request = rows.get("request", [organizationId, id]);
   assert(request !== null, `request ${id} is loaded`);
@@ -261,11 +257,7 @@ function change(context: Context, put: PutRequest, checked: Checked): Result<Req
 }
 
 /** Why a change is not possible any more, in a sentence; null when it is. */
-function obstacleTo(
-  patch: Partial<PayoutRequest>,
-  request: PayoutRequest,
-  payouts: readonly Payout[],
-): string | null {
+function obstacleTo(patch: Partial<PayoutRequest>, request: PayoutRequest, payouts: readonly Payout[]): string | null {
   const status = publicStatus(request);
   if (status === "canceled" || status === "fulfilled") return `The payout request is ${status}.`;
   const names = Object.keys(patch);

@@ -1,13 +1,17 @@
 /** What an organization configures. Every change grows the revision by which process caches know it. */
-import { err, ok, type Result } from "../../core/result.ts";
+
 import { type Refusal, refusal } from "../../core/errors.ts";
+import { err, ok, type Result } from "../../core/result.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
+import { destinationBinding } from "../orders.ts";
 import type { Tables } from "../ports.ts";
 import { credentialsBinding } from "../setup.ts";
-import { destinationBinding } from "../orders.ts";
 
-type Plain<T, Omitted extends keyof T> = Omit<T, Omitted | "organizationId" | "version" | "createdTime" | "updatedTime">;
+type Plain<T, Omitted extends keyof T> = Omit<
+  T,
+  Omitted | "organizationId" | "version" | "createdTime" | "updatedTime"
+>;
 
 /** A whole setup at once: what a fresh installation is given. Secrets are plain here and sealed before they are stored. */
 export interface SetupPackage {

@@ -1,6 +1,7 @@
 /** Due work: payouts to be sent or asked about, requests and invoices whose time is over, callbacks to be matched. */
-import type { Refusal } from "../../core/errors.ts";
+
 import { askForEnd, invoke } from "../../core/dispatch.ts";
+import type { Refusal } from "../../core/errors.ts";
 import { endUnpaid } from "../../core/news.ts";
 import { isPlannedOrOpen, type Payout } from "../../core/payout.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
@@ -20,8 +21,8 @@ import {
   storyWants,
 } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
-import { expireInvoice } from "./invoices.ts";
 import { matchCallback } from "./callback.ts";
+import { expireInvoice } from "./invoices.ts";
 
 /** `held`: nothing could be done now (a shut gate, no free slot); it stays due. */
 type Woken = "moved" | "held";
@@ -90,7 +91,8 @@ function sendReady(context: Context, draft: Draft, payout: Payout): Result<Woken
   const { endAsked } = draft.request;
   if (endAsked !== null) {
     // Nothing has left, or every answer was "not now": nothing arrived.
-    if (payout.status === "INVOKING") endUnpaid(draft, payout.id, endAsked === "expire" ? "EXPIRED" : "TERMINATED", "D0");
+    if (payout.status === "INVOKING")
+      endUnpaid(draft, payout.id, endAsked === "expire" ? "EXPIRED" : "TERMINATED", "D0");
     return moved(carryOn(context, draft));
   }
   if (draft.request.blocked || !isSendingOpen(context)) return wait(context, draft, payout);
