@@ -55,10 +55,29 @@ const FUNDS_WAIT_MS = 30_000;
 
 /** Carries a story on from where it stands. */
 export function advance(draft: Draft, world: World): void {
-  if (isEnded(draft)) {
-    reopenIfRevived(draft);
+  if (isEnded(draft)) reopenIfRevived(draft);
+  else goOn(draft, world);
+  scheduleEnd(draft);
+}
+
+/**
+ * Whatever is not final has a wake-up at the end of its lifetime at the latest: the payouts that are planned or open,
+ * each with its own, else the request.
+ */
+function scheduleEnd(draft: Draft): void {
+  const { expiresTime } = draft.request;
+  if (isEnded(draft) || draft.payouts.some(isPlannedOrOpen)) {
+    wakeRequest(draft, null);
+    for (const payout of draft.payouts) {
+      const isWaitingForPerson = payout.status === "READY" && payout.isManual;
+      if (isWaitingForPerson && !draft.wakes.has(`payout:${payout.id}`)) wakePayout(draft, payout.id, expiresTime);
+    }
     return;
   }
+  if (!draft.wakes.has(`request:${draft.request.id}`)) wakeRequest(draft, expiresTime);
+}
+
+function goOn(draft: Draft, world: World): void {
   endPlanned(draft);
   foldPayouts(draft);
   if (draft.payouts.some(isPlannedOrOpen)) {
@@ -291,7 +310,6 @@ function close(draft: Draft, to: "PROCESSED" | "PARTIALLY_PROCESSED" | "FAILED" 
   if (last !== undefined) patchRequest(draft, { resolution: last.resolution });
   closeHold(draft);
   moveRequest(draft, to);
-  wakeRequest(draft, null);
   foldPayouts(draft);
   if (draft.invoice !== null) patchInvoice(draft, { resolution: draft.request.resolution });
 }

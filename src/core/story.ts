@@ -180,9 +180,15 @@ export function patchInvoice(draft: Draft, patch: Partial<Omit<Invoice, "status"
   draft.invoice = { ...draft.invoice, ...patch };
 }
 
-/** Wakes a payout at a time, without touching a lease that somebody may hold. */
+/**
+ * Wakes a payout at a time, or when its order's lifetime ends if that is sooner, without touching a lease that
+ * somebody may hold.
+ */
 export function wakePayout(draft: Draft, id: string, dueTime: number | null): void {
-  draft.wakes.set(`payout:${id}`, { dueTime, lease: false });
+  const { expiresTime, endAsked } = draft.request;
+  const isEndAhead = endAsked === null && draft.now < expiresTime;
+  const soonest = dueTime !== null && isEndAhead ? Math.min(dueTime, expiresTime) : dueTime;
+  draft.wakes.set(`payout:${id}`, { dueTime: soonest, lease: false });
 }
 
 export function wakeRequest(draft: Draft, dueTime: number | null): void {

@@ -12,7 +12,6 @@ import {
   type Clock,
   type Store,
   StoreRefused,
-  type TableName,
   type Tables,
   type Tx,
   type Want,
@@ -52,6 +51,8 @@ export interface BatcherOptions extends SetupSource, Pick<Surroundings, "rng"> {
   readonly openSlots: () => { take: Surroundings["takeSlot"]; keep: () => void };
   /** Provider calls that a commit has made due. */
   readonly onErrands: (errands: readonly Errand[], startedAt: number) => void;
+  /** Work of an organization that a commit has made due in so many milliseconds. */
+  readonly onDue: (organizationId: string, inMs: number) => void;
   readonly clock: Clock;
   readonly onBroken: (error: unknown, what: string) => void;
 }
@@ -188,19 +189,21 @@ export class Batcher {
     // Leases are measured from before the transaction: the holder's clock never runs longer than the database's.
     const startedAt = this.#options.clock.monotonic();
     const slots = { current: this.#options.openSlots() };
-    const decided = await this.#options.store.commit(organizations, options, async (tx) => {
+    const { decided, due } = await this.#options.store.commit(organizations, options, async (tx) => {
       // The body may run again: counting starts afresh.
       slots.current = this.#options.openSlots();
       const batch = await take(tx);
       const view = new View();
       for (const lock of tx.locks.values()) view.takeRow("organizationLock", lock);
       const setups = await this.#load(tx, view, batch);
-      const result = batch.map((pending) => this.#decide(tx, view, { pending, setups, take: slots.current.take }));
-      return { changes: withLockVersions(view.changes()), result };
+      const decided = batch.map((pending) => this.#decide(tx, view, { pending, setups, take: slots.current.take }));
+      const changes = withLockVersions(view.changes());
+      return { changes, result: { decided, due: dueIn(changes, tx.now) } };
     });
     slots.current.keep();
     const errands = decided.flatMap((each) => (each.kind === "result" && each.result.ok ? each.errands : []));
     if (errands.length > 0) this.#options.onErrands(errands, startedAt);
+    for (const [organizationId, inMs] of due) this.#options.onDue(organizationId, inMs);
     return decided;
   }
 
@@ -293,6 +296,20 @@ function once(context: Context, pending: Pending): Result<StoredAnswer, Refusal>
   const answer = pending.once.render(result.value);
   context.rows.put("idempotency", { organizationId, key, fingerprint, ...answer, createdTime: context.now });
   return ok(answer);
+}
+
+/** When the soonest work that these changes write becomes due, by organization. */
+function dueIn(changes: Changes, now: number): ReadonlyMap<string, number> {
+  const soonest = new Map<string, number>();
+  const note = (organizationId: string, dueTime: number): void => {
+    const inMs = Math.max(0, dueTime - now);
+    if (inMs < (soonest.get(organizationId) ?? Number.POSITIVE_INFINITY)) soonest.set(organizationId, inMs);
+  };
+  for (const work of changes.insert.work ?? []) note(work.organizationId, work.dueTime);
+  for (const { key, set } of changes.update.work ?? []) {
+    if (set.dueTime !== undefined) note(String(key[0]), set.dueTime);
+  }
+  return soonest;
 }
 
 /** Every lock row that a batch has changed is one version on. */

@@ -48,6 +48,7 @@ export class Engine {
       wake: wakeHandler,
       openSlots: () => this.#slots.open(),
       onErrands: (errands, startedAt) => this.#processor.runAll(errands, startedAt),
+      onDue: (organizationId, inMs) => this.#processor.wakeIn(organizationId, inMs),
       onBroken: options.onBroken,
     });
     this.#processor = new Processor(

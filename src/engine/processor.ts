@@ -9,6 +9,7 @@ import { type Clock, type Http, type HttpOutcome, type Store, StoreUnavailable, 
 
 const MAX_PER_ACCOUNT = 64;
 const MAX_PER_PROCESS = 512;
+/** The sweep finds what other processes left behind; a process's own work it wakes itself, to the millisecond. */
 const SWEEP_MS = 1_000;
 const SWEEP_ORGANIZATIONS = 64;
 /** An outcome that cannot be written is tried again for a while; after that the lease's end finds the payout. */
@@ -86,6 +87,8 @@ export class Processor {
   readonly #batcher: Batcher;
   readonly #slots: Slots;
   readonly #running = new Set<Promise<void>>();
+  /** The next own wake-up of each organization: when, on the monotonic clock, and how to cancel it. */
+  readonly #wakes = new Map<string, { readonly at: number; cancel: () => void }>();
   #cancelSweep: (() => void) | null = null;
   #isClosing = false;
 
@@ -99,10 +102,26 @@ export class Processor {
     if (this.#options.isWorking) this.#scheduleSweep(0);
   }
 
+  /** Claims an organization's work when it is due, where the sweep would come later. */
+  wakeIn(organizationId: string, inMs: number): void {
+    if (!this.#options.isWorking || this.#isClosing || inMs >= SWEEP_MS) return;
+    const at = this.#options.clock.monotonic() + inMs;
+    const planned = this.#wakes.get(organizationId);
+    if (planned !== undefined && planned.at <= at) return;
+    planned?.cancel();
+    const cancel = this.#options.timer.after(inMs, () => {
+      this.#wakes.delete(organizationId);
+      this.#batcher.claim(organizationId);
+    });
+    this.#wakes.set(organizationId, { at, cancel });
+  }
+
   /** Stops taking work and resolves when every call that is out has been answered and written. */
   async stop(): Promise<void> {
     this.#isClosing = true;
     this.#cancelSweep?.();
+    for (const wake of this.#wakes.values()) wake.cancel();
+    this.#wakes.clear();
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 

@@ -8,7 +8,7 @@ import { moveName } from "../../core/machine.ts";
 import type { Payout } from "../../core/payout.ts";
 import type { PayoutRequest } from "../../core/request.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
-import { begin, moveInvoice, noteMove, stepInvoice, wakeRequest } from "../../core/story.ts";
+import { begin, moveInvoice, noteMove, stepInvoice } from "../../core/story.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import { accountWants, carryOn, destinationBinding, saveInvoiceAlone } from "../orders.ts";
@@ -280,7 +280,6 @@ export function startProcessing(context: Context, invoice: Invoice, before: Invo
   noteMove(draft, `request:${requestId}`, moveName("request", "new", "CREATED"));
   moveInvoice(draft, "processing");
   draft.postings.push(ledger.hold(requestId, invoice.websiteId, invoice.currency, invoice.writeoffMinor));
-  wakeRequest(draft, invoice.expiresTime);
   if (before !== null) draft.wakes.set(`invoice:${invoice.id}`, { dueTime: null, lease: false });
   return carryOn(context, draft);
 }

@@ -6,7 +6,7 @@ import type { PaymentInstrument, Website } from "../../core/merchant.ts";
 import { isPlannedOrOpen, type Payout } from "../../core/payout.ts";
 import { type BlockReason, type PayoutRequest, publicStatus } from "../../core/request.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
-import { begin, type Draft, noteMove, patchRequest, reopen, wakeRequest } from "../../core/story.ts";
+import { begin, type Draft, noteMove, patchRequest, reopen } from "../../core/story.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import { carryOn, destinationBinding, storyMore, storyOf, storyWants } from "../orders.ts";
@@ -182,7 +182,6 @@ function create(context: Context, put: PutRequest, checked: Checked): Result<Req
   const draft = begin(request, { now: null, before: null }, now);
   noteMove(draft, `request:${request.id}`, moveName("request", "new", "CREATED"));
   chooseInstrument(context, draft, instrument);
-  wakeRequest(draft, request.expiresTime);
   const carried = carryOn(context, draft);
   return carried.ok ? ok(rowsOf(context, put.id, { website, isNew: true })) : carried;
 }

@@ -5,7 +5,7 @@ import type { Refusal } from "../../core/errors.ts";
 import { endUnpaid } from "../../core/news.ts";
 import { isPlannedOrOpen, type Payout } from "../../core/payout.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
-import { type Draft, movePayout, patchPayout, reopen, wakePayout, wakeRequest } from "../../core/story.ts";
+import { type Draft, movePayout, patchPayout, reopen, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
 import {
@@ -72,6 +72,9 @@ export function storyOfPayoutWants(payoutId: string, seen: Seen): readonly Want<
 }
 
 function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
+  if (context.now >= draft.request.expiresTime) askForEnd(draft, "expire");
+  // Its wake-up was the end of the lifetime; otherwise it waits for a person.
+  if (payout.status === "READY" && payout.isManual) return moved(carryOn(context, draft));
   const isToBeSent = payout.status === "READY" || (payout.status === "INVOKING" && payout.send === "not_now");
   if (isToBeSent) return sendReady(context, draft, payout);
   if (isPlannedOrOpen(payout) || payout.status === "CANCELLING") return inquire(context, draft, payout);
@@ -185,11 +188,7 @@ const wakeRequestWork: Handler<Work, Woken> = {
     assert(story !== null, `request ${work.subject} has due work and exists`);
     const draft = reopen(story, context.now);
     // The lifetime is over, or the request slept until money might be there.
-    wakeRequest(draft, draft.request.expiresTime);
-    if (context.now >= draft.request.expiresTime) {
-      askForEnd(draft, "expire");
-      wakeRequest(draft, null);
-    }
+    if (context.now >= draft.request.expiresTime) askForEnd(draft, "expire");
     return moved(carryOn(context, draft));
   },
 };
