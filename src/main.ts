@@ -1,10 +1,10 @@
 /** The composition root: settings in, a running Bursar out. The only place that knows every part. */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { installDemo } from "./cli/demo-data.ts";
-import type { Config } from "./config.ts";
+import { API_KEY_FORM, type Config } from "./config.ts";
 import { CONNECTORS } from "./connectors/registry.ts";
 import { err, ok, type Result } from "./core/result.ts";
 import { Engine } from "./engine/engine.ts";
@@ -28,6 +28,8 @@ export interface Running {
   readonly url: string;
   /** The API key made at this start; null when there was one already, or it was given in the settings. */
   readonly newKey: string | null;
+  /** To be called once the key has been shown: it is forgotten then. */
+  forgetKey(): void;
   readonly sandboxUrl: string | null;
   /** Fulfilled when the database has gone to another process and this one must end. */
   readonly lost: Promise<Error>;
@@ -135,6 +137,7 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
   return {
     url,
     newKey,
+    forgetKey: () => rmSync(firstKeyPath(config), { force: true }),
     sandboxUrl: sandbox?.url ?? null,
     lost: database.lock?.lost ?? new Promise(() => {}),
     stop: () => undo.run(),
@@ -189,10 +192,23 @@ async function provision({ config, engine, store, vault }: Parts, sandboxUrl: st
   }
   const kind = config.demo ? "test" : "live";
   const book = bookId(organization, kind);
-  if (!(await isKeyless(store, book))) return null;
-  const text = newKeyText(kind, realRng);
+  const noted = readFirstKey(config);
+  if (noted === null && !(await isKeyless(store, book))) return null;
+  const text = noted ?? newKeyText(kind, realRng);
+  // Noted before it is made and forgotten once shown: a start killed in between shows it next time.
+  if (noted === null && config.databaseUrl === null) writeFileSync(firstKeyPath(config), text, { mode: 0o600 });
   await createApiKey(store, book, { text, id: FIRST_KEY, label: "first key", role: "owner" });
   return text;
+}
+
+const firstKeyPath = (config: Config): string => join(config.dataDir, "first.key");
+
+function readFirstKey(config: Config): string | null {
+  const path = firstKeyPath(config);
+  if (config.databaseUrl !== null || !existsSync(path)) return null;
+  const text = readFileSync(path, "utf8");
+  // Killed while it was written: nobody can have the key, and no hash of it is stored.
+  return API_KEY_FORM.test(text) ? text : null;
 }
 
 /** Whether a book has no key yet: a start that died before it made one makes it now. */

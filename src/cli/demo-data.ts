@@ -11,21 +11,29 @@ import type { Store } from "../engine/ports.ts";
 import { createCallbackAddress } from "../engine/provision.ts";
 
 export const DEMO_ORGANIZATION = "org_demo";
-const PROVIDER_ACCOUNT = "pacc_demo";
 
-/** Funds of the demo website, major units; each stands at the sandbox provider's deposit account of its currency. */
+/**
+ * Two accounts at the sandbox provider. The second is the next route of every service, and plays `ok` whatever an order
+ * asks for: what the first refuses, it pays.
+ */
+const ACCOUNTS = [
+  { id: "pacc_demo", name: "Sandbox provider", prefix: "demo", settings: {} },
+  { id: "pacc_backup", name: "Sandbox provider, second account", prefix: "backup", settings: { scenario: "ok" } },
+] as const;
+
+/** Funds of the demo website, major units, and where they stand: 100 000 in each currency, over both accounts. */
 export const DEMO_FUNDS = [
-  { currency: "USD", amount: "100000", depositAccountId: "dep_demo_usd" },
-  { currency: "EUR", amount: "100000", depositAccountId: "dep_demo_eur" },
+  { currency: "USD", amount: "60000", depositAccountId: "dep_demo_usd" },
+  { currency: "USD", amount: "40000", depositAccountId: "dep_backup_usd" },
+  { currency: "EUR", amount: "60000", depositAccountId: "dep_demo_eur" },
+  { currency: "EUR", amount: "40000", depositAccountId: "dep_backup_eur" },
 ] as const;
 
 export interface DemoPlace {
   /** Where the sandbox provider answers, without a trailing slash. */
   readonly sandboxUrl: string;
-  /** The secret that the sandbox provider and we share: it signs callbacks. */
-  readonly secret: string;
-  /** The opaque last part of our callback address. */
-  readonly callbackId: string;
+  /** For each provider account: the secret that signs its callbacks, and the last part of its callback address. */
+  readonly secrets: Readonly<Record<string, { readonly secret: string; readonly callbackId: string }>>;
 }
 
 const CURRENCIES = ["USD", "EUR"] as const;
@@ -61,7 +69,10 @@ const SCHEMES: SetupPackage["schemes"] = [
     name: "Demo routing",
     body: {
       services: Object.fromEntries(
-        SERVICES.map((service) => [service, { strategy: "priority", routes: [service.replace("test", "rt_demo")] }]),
+        SERVICES.map((service) => [
+          service,
+          { strategy: "priority", routes: ACCOUNTS.map(({ prefix }) => service.replace("test", `rt_${prefix}`)) },
+        ]),
       ),
     },
   },
@@ -89,10 +100,15 @@ function demoCustomer(id: string): SetupPackage["customers"][number] {
   return { id, websiteId: WEBSITE.id, referenceId: null, email, phone: null, name: null, metadata: null };
 }
 
-function demoRoute(currency: string): SetupPackage["routes"][number] {
+/** Every account in every currency. */
+function perBalance<T>(make: (prefix: string, currency: string, accountId: string) => T): T[] {
+  return ACCOUNTS.flatMap(({ prefix, id }) => CURRENCIES.map((currency) => make(prefix, currency, id)));
+}
+
+function demoRoute(prefix: string, currency: string): SetupPackage["routes"][number] {
   return {
-    id: `rt_demo_${lower(currency)}`,
-    depositAccountId: `dep_demo_${lower(currency)}`,
+    id: `rt_${prefix}_${lower(currency)}`,
+    depositAccountId: `dep_${prefix}_${lower(currency)}`,
     service: `test_${lower(currency)}`,
     isEnabled: true,
     isArchived: false,
@@ -102,31 +118,24 @@ function demoRoute(currency: string): SetupPackage["routes"][number] {
   };
 }
 
-/** The whole setup of the demo: one website, two customers, one provider account with two deposit accounts. */
+/** The whole setup of the demo: one website, two customers, two accounts at the sandbox provider. */
 export function demoSetup(place: DemoPlace): SetupPackage {
   return {
     websites: [WEBSITE],
     customers: [demoCustomer("cus_demo"), demoCustomer("cus_demo_2")],
     instruments: [INSTRUMENT],
-    providerAccounts: [
-      {
-        id: PROVIDER_ACCOUNT,
-        connector: "sandbox",
-        name: "Sandbox provider",
-        baseUrl: place.sandboxUrl,
-        settings: {},
-        callbackId: place.callbackId,
-        secrets: { secret: place.secret },
-      },
-    ],
-    depositAccounts: CURRENCIES.map((currency) => ({
-      id: `dep_demo_${lower(currency)}`,
-      providerAccountId: PROVIDER_ACCOUNT,
+    providerAccounts: ACCOUNTS.map(({ id, name, settings }) => {
+      const { secret, callbackId } = place.secrets[id] ?? newSecrets();
+      return { id, connector: "sandbox", name, baseUrl: place.sandboxUrl, settings, callbackId, secrets: { secret } };
+    }),
+    depositAccounts: perBalance((prefix, currency, providerAccountId) => ({
+      id: `dep_${prefix}_${lower(currency)}`,
+      providerAccountId,
       currency,
-      name: `Sandbox ${currency}`,
+      name: `Sandbox ${prefix} ${currency}`,
       minimalBalanceMinor: 0n,
     })),
-    routes: CURRENCIES.map(demoRoute),
+    routes: perBalance(demoRoute),
     schemes: SCHEMES,
   };
 }
@@ -140,23 +149,28 @@ export async function installDemo(into: {
 }): Promise<void> {
   const { engine, store, book, sandboxUrl } = into;
   const cause = { actor: "system" };
-  const existing = await findAccount(store, book);
-  if (existing === null) {
-    const callbackId = randomBytes(24).toString("base64url");
-    const place = { sandboxUrl, secret: randomBytes(32).toString("hex"), callbackId };
-    must(await engine.run(book, installSetup, demoSetup(place), cause));
-  } else if (existing.baseUrl !== sandboxUrl) {
-    must(await engine.run(book, moveProviderAccount, { id: existing.id, baseUrl: sandboxUrl }, cause));
+  const existing = await findAccounts(store, book);
+  if (existing.length === 0) {
+    const secrets = Object.fromEntries(ACCOUNTS.map(({ id }) => [id, newSecrets()]));
+    must(await engine.run(book, installSetup, demoSetup({ sandboxUrl, secrets }), cause));
   }
-  const account = existing ?? (await findAccount(store, book));
-  if (account !== null) await createCallbackAddress(store, book, { id: account.id, callbackId: account.callbackId });
+  for (const { id, baseUrl } of existing) {
+    if (baseUrl !== sandboxUrl) must(await engine.run(book, moveProviderAccount, { id, baseUrl: sandboxUrl }, cause));
+  }
+  const accounts = existing.length > 0 ? existing : await findAccounts(store, book);
+  for (const { id, callbackId } of accounts) await createCallbackAddress(store, book, { id, callbackId });
   await fund(engine, book);
 }
 
-async function findAccount(store: Store, book: string): Promise<ProviderAccount | null> {
+function newSecrets(): { secret: string; callbackId: string } {
+  return { secret: randomBytes(32).toString("hex"), callbackId: randomBytes(24).toString("base64url") };
+}
+
+async function findAccounts(store: Store, book: string): Promise<readonly ProviderAccount[]> {
   return store.commit([book], {}, async (tx) => {
-    const [found] = await tx.load([{ table: "providerAccount", by: "primary", keys: [[book, PROVIDER_ACCOUNT]] }]);
-    return { changes: { insert: {}, update: {}, delete: {} }, result: found?.[0] ?? null };
+    const keys = ACCOUNTS.map(({ id }) => [book, id]);
+    const [found] = await tx.load([{ table: "providerAccount", by: "primary", keys }]);
+    return { changes: { insert: {}, update: {}, delete: {} }, result: found ?? [] };
   });
 }
 
@@ -165,7 +179,7 @@ async function fund(engine: Engine, book: string): Promise<void> {
   const cause = { actor: "system" };
   for (const { currency, amount, depositAccountId } of DEMO_FUNDS) {
     const once = {
-      key: `demo-funds-${currency}`,
+      key: `demo-funds-${depositAccountId}`,
       fingerprint: "demo",
       render: (movement: FundsMovement) => ({ status: 201, headers: {}, body: movement.id }),
     };

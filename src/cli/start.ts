@@ -20,6 +20,7 @@ export async function start(): Promise<void> {
     return;
   }
   console.log(welcome(running.value));
+  running.value.forgetKey();
   await untilToldToStop(running.value);
   // A second signal, or a stop that takes too long, ends at once: a killed Bursar loses nothing.
   setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();

@@ -7,10 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { installDemo } from "../../src/cli/demo-data.ts";
 import { CONNECTORS } from "../../src/connectors/registry.ts";
-import { installSetup } from "../../src/engine/commands/settings.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { openOutbound } from "../../src/engine/outbound.ts";
-import { bookId, createApiKey, createBook, createCallbackAddress, newKeyText } from "../../src/engine/provision.ts";
+import { bookId, createApiKey, createBook, newKeyText } from "../../src/engine/provision.ts";
 import { realClock, realRng, realTimer } from "../../src/engine/real.ts";
 import { Vault } from "../../src/engine/vault.ts";
 import { buildApp } from "../../src/http/app.ts";
@@ -54,8 +53,8 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** Starts one. `second`: a second provider account whose scenario is fixed, as the next route of `test_usd`. */
-export async function openGateway(options: { second?: string } = {}): Promise<Gateway> {
+/** Starts one, with the demo in it. */
+export async function openGateway(): Promise<Gateway> {
   const database = await testDatabase();
   const dir = mkdtempSync(join(tmpdir(), "bursar-gateway-"));
   const sandbox = await openSandbox({
@@ -87,8 +86,6 @@ export async function openGateway(options: { second?: string } = {}): Promise<Ga
   await installDemo({ engine, store, book, sandboxUrl });
   const key = newKeyText("test", realRng);
   await createApiKey(store, book, { text: key, id: "key_test", label: "test", role: "owner" });
-  if (options.second !== undefined) await addSecondRoute({ engine, book, sandboxUrl, scenario: options.second });
-  if (options.second !== undefined) await createCallbackAddress(store, book, SECOND_ADDRESS);
   engine.start();
 
   const call = caller(url, key);
@@ -151,66 +148,4 @@ function provider(sandboxUrl: string): Pick<Gateway, "providerBook" | "control">
       if (!response.ok) throw new Error(`the sandbox refused: ${await response.text()}`);
     },
   };
-}
-
-const SECOND_ADDRESS = { id: "pacc_second", callbackId: "second-callback-address" };
-
-/** Another account at the sandbox provider, on which every order plays one scenario. */
-async function addSecondRoute(into: {
-  engine: Engine;
-  book: string;
-  sandboxUrl: string;
-  scenario: string;
-}): Promise<void> {
-  const installed = await into.engine.run(
-    into.book,
-    installSetup,
-    {
-      websites: [],
-      customers: [],
-      instruments: [],
-      providerAccounts: [
-        {
-          ...SECOND_ADDRESS,
-          connector: "sandbox",
-          name: "Second sandbox account",
-          baseUrl: into.sandboxUrl,
-          settings: { scenario: into.scenario },
-          secrets: { secret: "second-secret" },
-        },
-      ],
-      depositAccounts: [
-        {
-          id: "dep_second_usd",
-          providerAccountId: "pacc_second",
-          currency: "USD",
-          name: "Second USD",
-          // Funded outside: its balance in our books begins at zero.
-          minimalBalanceMinor: -100_000_000n,
-        },
-      ],
-      routes: [
-        {
-          id: "rt_second_usd",
-          depositAccountId: "dep_second_usd",
-          service: "test_usd",
-          isEnabled: true,
-          isArchived: false,
-          isManual: false,
-          minAmountMinor: null,
-          maxAmountMinor: null,
-        },
-      ],
-      schemes: [
-        {
-          kind: "routing",
-          id: "route_demo",
-          name: "Demo routing with a second route",
-          body: { services: { test_usd: { strategy: "priority", routes: ["rt_demo_usd", "rt_second_usd"] } } },
-        },
-      ],
-    },
-    { actor: "test" },
-  );
-  if (!installed.ok) throw new Error(installed.error.detail);
 }
