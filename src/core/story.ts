@@ -44,6 +44,7 @@ export const ITEM_REASONS = {
   returned_too_much: "More came back than was paid.",
   partly_paid: "Less was paid than the amount; the rest is still held.",
   account_refused: "The provider refuses our account; nothing new is sent there.",
+  internal_fault: "Bursar itself could not go on with it.",
   payout_unknown: "A verified message speaks of a payout that we do not know.",
 } as const;
 

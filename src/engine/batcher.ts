@@ -12,6 +12,7 @@ import {
   type Clock,
   type Store,
   StoreRefused,
+  StoreUnavailable,
   type Tables,
   type Tx,
   type Want,
@@ -47,6 +48,8 @@ export interface BatcherOptions extends SetupSource, Pick<Surroundings, "rng"> {
   readonly lanes: number;
   /** The command that looks at one piece of due work. */
   readonly wake: (kind: Work["kind"]) => Handler<Work, unknown>;
+  /** The command that puts broken work aside, so that it is not tried every second. */
+  readonly park: Handler<Work, unknown>;
   /** Opens the slot counting of a batch: `take` as in `Surroundings`, `keep` when the commit is known. */
   readonly openSlots: () => { take: Surroundings["takeSlot"]; keep: () => void };
   /** Provider calls that a commit has made due. */
@@ -132,8 +135,11 @@ export class Batcher {
       batch.forEach((pending, index) => {
         const each = decided[index];
         assert(each !== undefined, "every command is decided");
-        if (each.kind === "broken") pending.fail(each.error);
-        else pending.settle(each.result);
+        if (each.kind === "result") pending.settle(each.result);
+        else {
+          this.#options.onBroken(each.error, pending.handler.name);
+          pending.fail(each.error);
+        }
       });
     } catch (error) {
       if (error instanceof StoreRefused && batch.length > 1) {
@@ -151,20 +157,25 @@ export class Batcher {
   async #claim(organizations: readonly string[]): Promise<void> {
     const kinds: readonly Work["kind"][] = ["payout", "request", "invoice", "callback"];
     let isFull = false;
+    let claimed: Pending[] = [];
     try {
       const decided = await this.#transact([...organizations].sort(), { skipLocked: true }, async (tx) => {
-        const claimed: Pending[] = [];
+        claimed = [];
         for (const kind of kinds) {
           for (const work of await tx.claim(kind, CLAIM_LIMIT)) claimed.push(this.#wakeOf(work));
         }
         isFull = claimed.length >= CLAIM_LIMIT;
         return claimed;
       });
-      for (const each of decided) if (each.kind === "broken") this.#options.onBroken(each.error, "wake-up");
+      decided.forEach((each, index) => {
+        if (each.kind === "broken") claimed[index]?.fail(each.error);
+      });
       const isMoving = decided.some((each) => each.kind === "result" && each.result.ok && each.result.value !== "held");
       if (isFull && isMoving) for (const each of organizations) this.claim(each);
     } catch (error) {
-      this.#options.onBroken(error, "claim");
+      // What was claimed runs again in halves, until the poisoned piece of work is alone.
+      if (error instanceof StoreRefused && claimed.length > 0) await this.#flush(claimed);
+      else if (!(error instanceof StoreUnavailable)) this.#options.onBroken(error, "claim");
     }
   }
 
@@ -176,7 +187,13 @@ export class Batcher {
       cause: { actor: "system" },
       once: null,
       settle: () => {},
-      fail: () => {},
+      fail: (error) => {
+        if (error instanceof StoreUnavailable) return;
+        this.#options.onBroken(error, `wake-up of ${work.kind} ${work.subject}`);
+        this.run(work.organizationId, this.#options.park, work, { actor: "system" }).catch((again: unknown) =>
+          this.#options.onBroken(again, "park"),
+        );
+      },
     };
   }
 
@@ -269,7 +286,6 @@ export class Batcher {
       if (result.ok) branch.merge();
       return { kind: "result", result, errands: result.ok ? context.errands : [] };
     } catch (error) {
-      this.#options.onBroken(error, pending.handler.name);
       return { kind: "broken", error };
     }
   }

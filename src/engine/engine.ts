@@ -4,7 +4,7 @@ import type { Refusal } from "../core/errors.ts";
 import type { Result } from "../core/result.ts";
 import { Batcher } from "./batcher.ts";
 import type { Cause, Handler, Once, StoredAnswer } from "./command.ts";
-import { wakeHandler } from "./commands/wake.ts";
+import { parkWork, wakeHandler } from "./commands/wake.ts";
 import type { Ports } from "./ports.ts";
 import { Processor, Slots } from "./processor.ts";
 import type { Vault } from "./vault.ts";
@@ -46,6 +46,7 @@ export class Engine {
       connectors,
       publicUrl: options.publicUrl,
       wake: wakeHandler,
+      park: parkWork,
       openSlots: () => this.#slots.open(),
       onErrands: (errands, startedAt) => this.#processor.runAll(errands, startedAt),
       onDue: (organizationId, inMs) => this.#processor.wakeIn(organizationId, inMs),

@@ -324,6 +324,8 @@ function requestOf(context: Context, invoice: Invoice, id: string): PayoutReques
 export interface ProcessInvoice {
   readonly invoiceId: string;
   readonly acceptQuote: boolean;
+  /** The version that the caller has read; absent or null: whichever it is. */
+  readonly version?: number | null;
 }
 
 /** A person's or the merchant's command to process an invoice that waits in `created`. */
@@ -343,9 +345,12 @@ export const processInvoice: Handler<ProcessInvoice, InvoiceRows> = {
       ...invoiceRowsWants(seen.organizationId, invoice),
     ];
   },
-  decide(context, { invoiceId }) {
+  decide(context, { invoiceId, version }) {
     const invoice = context.rows.get("invoice", [context.organizationId, invoiceId]);
     if (invoice === null) return err(refusal("not-found", "There is no such payout invoice."));
+    if (version !== undefined && version !== null && version !== invoice.version) {
+      return err(refusal("version-conflict", `The invoice is at version ${invoice.version}, not ${version}.`));
+    }
     if (invoice.status !== "created") {
       return err(refusal("not-in-this-status", `The invoice is ${invoice.status}; only a created one is processed.`));
     }

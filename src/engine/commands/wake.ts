@@ -13,6 +13,7 @@ import {
   errand,
   isSendingOpen,
   openDestination,
+  openItem,
   providerOf,
   saveStory,
   sendTruth,
@@ -40,6 +41,31 @@ export function wakeHandler(kind: Work["kind"]): Handler<Work, unknown> {
       return matchCallback;
   }
 }
+
+const PARK_MS = 60_000;
+
+/** Work that cannot be done for a fault of ours waits a minute, and a person is told; everything else goes on. */
+export const parkWork: Handler<Work, "parked"> = {
+  name: "park-work",
+  order: ORDER.claim,
+  wants: (work, organizationId) => [
+    { table: "work", by: "primary", keys: [[organizationId, work.kind, work.subject]] },
+    { table: "moderationItem", by: "moderation_item_by_subject", keys: [[organizationId, work.subject]] },
+  ],
+  decide(context, work) {
+    const row = context.rows.get("work", [context.organizationId, work.kind, work.subject]);
+    if (row !== null) context.rows.put("work", { ...row, dueTime: context.now + PARK_MS });
+    const { kind, subject } = work;
+    openItem(context, {
+      kind: kind === "invoice" ? "request" : kind,
+      subject,
+      reason: "internal_fault",
+      isIncident: true,
+      details: { kind },
+    });
+    return ok("parked");
+  },
+};
 
 /** How long a payout waits that a shut gate holds back. */
 const GATE_WAIT_MS = 5_000;
