@@ -24,6 +24,8 @@ import { View } from "./view.ts";
 const ORDERS = Object.keys(ORDER).length;
 const MAX_COMMANDS = 100;
 const MAX_ORGANIZATIONS = 64;
+/** Loads of one batch after the first: a chain of references is short. */
+const MAX_ROUNDS = 4;
 /** How much due work of one kind a claim takes per organization. */
 export const CLAIM_LIMIT = 50;
 
@@ -231,11 +233,12 @@ export class Batcher {
       (lock) => this.#setups.get(lock.organizationId)?.revision !== lock.configRevision,
     );
     const setupLoads = stale.map((lock) => setupWants(lock.organizationId));
-    const wants: Want[] = live.flatMap((each) => [
+    const named: Want[] = live.flatMap((each) => [
       ...each.handler.wants(each.payload, each.organizationId),
       ...(each.once === null ? [] : [idempotencyWant(each.organizationId, each.once.key)]),
     ]);
-    const results = await tx.load([...setupLoads.flat(), ...wants] as Want[]);
+    const wants = view.fresh(named);
+    const results = await tx.load([...setupLoads.flat(), ...wants]);
     let at = 0;
     for (const [index, lock] of stale.entries()) {
       const size = setupLoads[index]?.length ?? 0;
@@ -251,12 +254,17 @@ export class Batcher {
       setups.set(organizationId, setup);
       for (const provider of setup.providers.values()) view.takeRow("providerAccount", provider.row);
     }
-    const more = live.flatMap((each) => {
-      const setup = setups.get(each.organizationId);
-      if (setup === undefined || each.handler.more === undefined) return [];
-      return each.handler.more(each.payload, { organizationId: each.organizationId, rows: view, setup });
-    });
-    if (more.length > 0) view.take(more, await tx.load(more));
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      const more = view.fresh(
+        live.flatMap(({ handler, payload, organizationId }) => {
+          const setup = setups.get(organizationId);
+          if (setup === undefined || handler.more === undefined) return [];
+          return handler.more(payload, { organizationId, rows: view, setup });
+        }),
+      );
+      if (more.length === 0) break;
+      view.take(more, await tx.load(more));
+    }
     return setups;
   }
 

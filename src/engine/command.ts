@@ -21,7 +21,10 @@ export interface Handler<P, A> {
   readonly order: Order;
   /** What the payload names. */
   wants(payload: P, organizationId: string): readonly Want<TableName>[];
-  /** What those rows refer to. */
+  /**
+   * What those rows refer to. Asked again after each load with all that is there by then, until it names nothing new:
+   * most commands need one such round.
+   */
   more?(payload: P, seen: Seen): readonly Want<TableName>[];
   /** Decides on a branch of the rows. A refusal changes nothing; a throw is a bug and changes nothing either. */
   decide(context: Context, payload: P): Result<A, Refusal>;

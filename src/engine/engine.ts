@@ -1,9 +1,9 @@
 /** The application: commands in, provider calls out, everything else behind. Built once, from ports. */
-import type { Connector } from "../connectors/contract.ts";
+import type { Account, Connector } from "../connectors/contract.ts";
 import type { Refusal } from "../core/errors.ts";
-import type { Result } from "../core/result.ts";
+import { ok, type Result } from "../core/result.ts";
 import { Batcher } from "./batcher.ts";
-import type { Cause, Handler, Once, StoredAnswer } from "./command.ts";
+import { type Cause, type Handler, type Once, ORDER, type StoredAnswer } from "./command.ts";
 import { parkWork, wakeHandler } from "./commands/wake.ts";
 import type { Ports } from "./ports.ts";
 import { Processor, Slots } from "./processor.ts";
@@ -23,6 +23,24 @@ export interface EngineOptions {
 }
 
 const DEFAULT_LANES = 4;
+
+/** A provider account with its credentials unsealed, and the database's time. */
+export interface OpenAccount {
+  readonly connector: Connector;
+  readonly account: Account;
+  readonly now: number;
+}
+
+/** Changes nothing: the setup is loaded with every transaction. */
+const readAccount: Handler<string, OpenAccount | null> = {
+  name: "read-provider-account",
+  order: ORDER.outcome,
+  wants: () => [],
+  decide(context, id) {
+    const found = context.setup.providers.get(id);
+    return ok(found === undefined ? null : { connector: found.connector, account: found.account, now: context.now });
+  },
+};
 
 export class Engine {
   readonly connectors: ReadonlyMap<string, Connector>;
@@ -69,6 +87,12 @@ export class Engine {
     what: { handler: Handler<P, A>; payload: P; cause: Cause; once: Once<A> },
   ): Promise<Result<StoredAnswer, Refusal>> {
     return this.#batcher.runOnce(organizationId, what);
+  }
+
+  /** What it takes to verify a provider's message; null when there is no such account, or no connector for it. */
+  async account(organizationId: string, providerAccountId: string): Promise<OpenAccount | null> {
+    const read = await this.run(organizationId, readAccount, providerAccountId, { actor: "system" });
+    return read.ok ? read.value : null;
   }
 
   /** Begins to look for due work. */

@@ -105,8 +105,30 @@ export class Branch implements Rowset {
 export class View {
   readonly #loaded = new Map<TableName, Rows>();
   readonly #current = new Map<TableName, Rows>();
+  readonly #asked = new Map<string, Set<string>>();
 
-  /** Takes over what a load answered. A key that was asked for and not found is known to be absent. */
+  /** The part of these wants that no load has asked for yet; asking takes note of it. */
+  fresh(wants: readonly Want[]): readonly Want[] {
+    const fresh: Want[] = [];
+    for (const { table, by, keys } of wants) {
+      let asked = this.#asked.get(`${table} ${by}`);
+      if (asked === undefined) {
+        asked = new Set();
+        this.#asked.set(`${table} ${by}`, asked);
+      }
+      const unasked: KeyValues[] = [];
+      for (const key of keys) {
+        const text = join(key);
+        if (asked.has(text)) continue;
+        asked.add(text);
+        unasked.push(key);
+      }
+      if (unasked.length > 0) fresh.push({ table, by, keys: unasked });
+    }
+    return fresh;
+  }
+
+  /** Takes over what a load answered. */
   take<T extends TableName>(wants: readonly Want<T>[], results: readonly (readonly Tables[T][])[]): void {
     results.forEach((rows, index) => {
       const table = wants[index]?.table;

@@ -1,4 +1,5 @@
 /** Payout invoices: made, processed, expired. */
+import { askForEnd } from "../../core/dispatch.ts";
 import { type Refusal, refusal } from "../../core/errors.ts";
 import { sha256 } from "../../core/ids.ts";
 import { freezeTerms, type Invoice } from "../../core/invoice.ts";
@@ -8,10 +9,18 @@ import { moveName } from "../../core/machine.ts";
 import type { Payout } from "../../core/payout.ts";
 import type { PayoutRequest } from "../../core/request.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
-import { begin, moveInvoice, noteMove, stepInvoice } from "../../core/story.ts";
+import { begin, moveInvoice, noteMove, reopen, stepInvoice } from "../../core/story.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
-import { accountWants, carryOn, destinationBinding, saveInvoiceAlone } from "../orders.ts";
+import {
+  accountWants,
+  carryOn,
+  destinationBinding,
+  saveInvoiceAlone,
+  storyMore,
+  storyOf,
+  storyWants,
+} from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
 import {
   type CreateInvoice,
@@ -356,6 +365,45 @@ export const processInvoice: Handler<ProcessInvoice, InvoiceRows> = {
     }
     const started = startProcessing(context, invoice, invoice);
     return started.ok ? ok(invoiceRows(context, invoiceId)) : started;
+  },
+};
+
+/**
+ * Ends an invoice before its lifetime does. Nothing new is made and what is planned ends; a payout that is at its
+ * provider is followed to its end, and then the settle rule decides.
+ */
+export const terminateInvoice: Handler<{ readonly invoiceId: string }, InvoiceRows> = {
+  name: "terminate-payout-invoice",
+  order: ORDER.accept,
+  wants: ({ invoiceId }, organizationId) => [
+    { table: "invoice", by: "primary", keys: [[organizationId, invoiceId]] },
+    { table: "work", by: "primary", keys: [[organizationId, "invoice", invoiceId]] },
+  ],
+  more({ invoiceId }, seen) {
+    const invoice = seen.rows.get("invoice", [seen.organizationId, invoiceId]);
+    if (invoice === null || invoice.requestId === null) return [];
+    const key = { requestId: invoice.requestId, invoiceId, websiteId: invoice.websiteId };
+    const { organizationId } = seen;
+    return [...storyWants(organizationId, key), ...storyMore(key, seen), ...invoiceRowsWants(organizationId, invoice)];
+  },
+  decide(context, { invoiceId }) {
+    const invoice = context.rows.get("invoice", [context.organizationId, invoiceId]);
+    if (invoice === null) return err(refusal("not-found", "There is no such payout invoice."));
+    if (invoice.status === "created") {
+      context.rows.remove("work", [context.organizationId, "invoice", invoiceId]);
+      const step = stepInvoice(invoice, "terminated");
+      saveInvoiceAlone(context, step.invoice, [step.move]);
+      return ok(invoiceRows(context, invoiceId));
+    }
+    if (invoice.status !== "processing" && invoice.status !== "process_pending") {
+      return err(refusal("not-in-this-status", `The invoice is ${invoice.status}; only an open one is terminated.`));
+    }
+    const story = invoice.requestId === null ? null : storyOf(context, invoice.requestId);
+    assert(story !== null, `invoice ${invoiceId} is being processed and has a request`);
+    const draft = reopen(story, context.now);
+    askForEnd(draft, "terminate");
+    const carried = carryOn(context, draft);
+    return carried.ok ? ok(invoiceRows(context, invoiceId)) : carried;
   },
 };
 
