@@ -1,0 +1,92 @@
+/** What the outside hears: a row of history as an event (docs/api.md, Webhooks). */
+import type { InvoiceStatus } from "./invoice.ts";
+import type { PayoutStatus } from "./payout.ts";
+import type { DispatchStatus } from "./request.ts";
+import type { Resolution } from "./resolution.ts";
+
+/** The members of a history row that an event is made of. */
+export interface Happening {
+  readonly sequence: number;
+  readonly kind: "invoice" | "request" | "payout";
+  readonly subject: string;
+  readonly versionFrom: number;
+  readonly versionTo: number;
+  readonly moves: readonly string[];
+  readonly status: string;
+  readonly resolution: Resolution | null;
+  readonly moderationRequired: boolean;
+  readonly time: number;
+}
+
+type EventType =
+  | `payout-invoice.${InvoiceStatus}`
+  | `payout.${PayoutStatus}`
+  | "payout-request-created"
+  | "payout-request-modified"
+  | "payout-request-canceled"
+  | "payout-request-fulfilled";
+
+const OBJECTS = { invoice: "payout-invoice", request: "payout-request", payout: "payout" } as const;
+
+/** What a request's change is called: the four words of its public contract. */
+function requestEvent(happening: Happening): EventType {
+  if (happening.versionFrom === 0) return "payout-request-created";
+  switch (happening.status as DispatchStatus) {
+    case "PROCESSED":
+      return "payout-request-fulfilled";
+    case "TERMINATED":
+    case "EXPIRED":
+      return "payout-request-canceled";
+    default:
+      return "payout-request-modified";
+  }
+}
+
+/** The type under which a change is told. */
+export function eventType(happening: Happening): EventType {
+  switch (happening.kind) {
+    case "invoice":
+      return `payout-invoice.${happening.status as InvoiceStatus}`;
+    case "payout":
+      return `payout.${happening.status as PayoutStatus}`;
+    case "request":
+      return requestEvent(happening);
+  }
+}
+
+/** Whether an endpoint that listens to these types hears this one. None means all; a final `*` stands for any end. */
+export function isHeard(listened: readonly string[], type: string): boolean {
+  if (listened.length === 0) return true;
+  return listened.some((each) => (each.endsWith("*") ? type.startsWith(each.slice(0, -1)) : each === type));
+}
+
+/** What never changes of a thing, and tells the merchant which of theirs it is. */
+export interface EventNames {
+  readonly referenceId?: string;
+  readonly websiteId?: string;
+  readonly payoutInvoiceId?: string | null;
+  readonly payoutRequestId?: string | null;
+}
+
+/**
+ * The body of an event: equal at every try. Small on purpose: what the thing looks like now is read from the API.
+ * `sequence` grows by one with every change of the organization, `version` with every change of the thing.
+ */
+export function eventBody(happening: Happening, names: EventNames) {
+  return {
+    type: eventType(happening),
+    timestamp: new Date(happening.time).toISOString(),
+    data: {
+      object: OBJECTS[happening.kind],
+      id: happening.subject,
+      ...names,
+      status: happening.status,
+      // The statuses passed on the way, in order.
+      passed: happening.moves.map((move) => move.slice(move.indexOf(">") + 1)),
+      resolution: happening.resolution,
+      moderationRequired: happening.moderationRequired,
+      version: happening.versionTo,
+      sequence: happening.sequence,
+    },
+  };
+}
