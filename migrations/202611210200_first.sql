@@ -286,6 +286,22 @@ create unique index moderation_item_open_once on bursar."moderation_item" ("orga
   where status = 'open';
 create index moderation_item_by_subject on bursar."moderation_item" ("organization_id", "subject");
 
+create table bursar."webhook_endpoint" (
+  "organization_id" text collate "C" not null, "id" text collate "C" not null, "url" text collate "C" not null,
+  "events" text[] not null, "status" text collate "C" not null, "secrets" bytea not null,
+  "description" text collate "C", "version" integer not null, "created_time" timestamptz not null,
+  "updated_time" timestamptz not null,
+  constraint webhook_endpoint_pkey primary key ("organization_id", "id")
+);
+
+create table bursar."delivery" (
+  "organization_id" text collate "C" not null, "id" uuid not null, "endpoint_id" text collate "C",
+  "url" text collate "C" not null, "event_type" text collate "C" not null, "sequence" bigint not null,
+  "status" text collate "C" not null, "tries" integer not null, "last_result" text collate "C",
+  "version" integer not null, "created_time" timestamptz not null, "updated_time" timestamptz not null,
+  constraint delivery_pkey primary key ("organization_id", "id")
+) with (fillfactor = 50);
+
 create table bursar."idempotency" (
   "organization_id" text collate "C" not null, "key" text collate "C" not null,
   "fingerprint" text collate "C" not null, "status" integer not null, "headers" jsonb not null,
@@ -391,7 +407,8 @@ declare
 begin
   foreach tenant_table in array array['api_key', 'website', 'customer', 'payment_instrument', 'provider_account',
     'deposit_account', 'route', 'scheme', 'ledger_account', 'funds_movement', 'invoice', 'request', 'payout',
-    'open_part', 'work', 'moderation_item', 'idempotency', 'command', 'history', 'entry']
+    'open_part', 'work', 'moderation_item', 'webhook_endpoint', 'delivery', 'idempotency', 'command', 'history',
+    'entry']
   loop
     execute format('alter table bursar.%I enable row level security, force row level security', tenant_table);
     execute format($policy$
@@ -409,7 +426,7 @@ grant select, insert on bursar."organization", bursar."locator", bursar."scheme"
 grant select, insert, update on bursar."organization_lock", bursar."api_key", bursar."website", bursar."customer",
   bursar."payment_instrument", bursar."provider_account", bursar."deposit_account", bursar."route",
   bursar."ledger_account", bursar."funds_movement", bursar."invoice", bursar."request", bursar."payout",
-  bursar."moderation_item"
+  bursar."moderation_item", bursar."webhook_endpoint", bursar."delivery"
   to bursar_app;
 
 grant select, insert, delete on bursar."open_part", bursar."idempotency"

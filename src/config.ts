@@ -17,6 +17,8 @@ export interface Config {
   /** Where providers and customers reach us, without a trailing slash; null: host and port as they are. */
   readonly publicUrl: string | null;
   readonly demo: boolean;
+  /** Whether webhooks may go to addresses inside private networks. */
+  readonly privateWebhooks: boolean;
 }
 
 const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
@@ -55,6 +57,10 @@ class Reader {
     const found = allowed.find((each) => each === value);
     if (found === undefined) this.faults.push(`${name} must be one of ${allowed.join(", ")}, not "${value}"`);
     return found ?? fallback;
+  }
+
+  flag(name: string, fallback: boolean): boolean {
+    return this.oneOf(name, ["true", "false"], fallback ? "true" : "false") === "true";
   }
 
   url(name: string, protocols: readonly string[]): string | null {
@@ -96,7 +102,8 @@ export function readConfig(
     role: reader.oneOf("BURSAR_ROLE", ROLES, "all"),
     sandboxPort: reader.port("BURSAR_SANDBOX_PORT", 8090),
     publicUrl: reader.url("BURSAR_PUBLIC_URL", ["https:", "http:"]),
-    demo: reader.oneOf("BURSAR_DEMO", ["true", "false"], databaseUrl === null ? "true" : "false") === "true",
+    demo: reader.flag("BURSAR_DEMO", databaseUrl === null),
+    privateWebhooks: reader.flag("BURSAR_PRIVATE_WEBHOOKS", databaseUrl === null),
   };
   return reader.faults.length === 0 ? ok(config) : err(reader.faults);
 }

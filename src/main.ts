@@ -111,7 +111,7 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
   undo.add(() => store.close());
   const reader = openReader({ config: database.config });
   undo.add(() => reader.close());
-  const outbound = openOutbound();
+  const outbound = openOutbound({ mayReachPrivate: config.privateWebhooks });
   undo.add(() => outbound.close());
   const vault = new Vault(config.masterKey ?? masterKeyOf(config.dataDir), realRng);
   let url = "";

@@ -157,7 +157,7 @@ export class Batcher {
 
   /** One transaction for due work; organizations that another process holds are left to it. */
   async #claim(organizations: readonly string[]): Promise<void> {
-    const kinds: readonly Work["kind"][] = ["payout", "request", "invoice", "callback"];
+    const kinds: readonly Work["kind"][] = ["payout", "request", "invoice", "callback", "delivery"];
     let isFull = false;
     let claimed: Pending[] = [];
     try {

@@ -62,22 +62,37 @@ export interface Once<A> {
   render(result: A): StoredAnswer;
 }
 
-/** A provider call to be made after the commit. */
-export interface Errand {
+/** What every outgoing request has that a commit has made due. */
+interface Outgoing {
   readonly organizationId: string;
+  /** What is counted so that one slow receiver takes not the whole process: a provider account, an endpoint. */
+  readonly slotKey: string;
+  readonly baseUrl: string;
+  readonly draft: HttpDraft;
+  readonly fence: number;
+  /** Longest time from the start of the transaction to the first byte, milliseconds. */
+  readonly sendWithinMs: number;
+  readonly timeoutMs: number;
+}
+
+/** One try of a webhook. */
+export interface WebhookErrand extends Outgoing {
+  readonly kind: "webhook";
+  readonly deliveryId: string;
+}
+
+/** One call to a provider about a payout. */
+export interface ProviderErrand extends Outgoing {
+  readonly kind: "provider";
   readonly payoutId: string;
   readonly requestId: string;
   readonly invoiceId: string | null;
   readonly websiteId: string;
   readonly providerAccountId: string;
-  readonly baseUrl: string;
   readonly operation: Operation;
-  readonly draft: HttpDraft;
-  readonly fence: number;
   readonly epoch: number;
   /** The transaction's time: an inquiry is asked no earlier than this. */
   readonly askedTime: number;
-  /** Longest time from the start of the transaction to the first byte, milliseconds. */
-  readonly sendWithinMs: number;
-  readonly timeoutMs: number;
 }
+
+export type Errand = ProviderErrand | WebhookErrand;

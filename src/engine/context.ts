@@ -14,8 +14,8 @@ import type { Branch } from "./view.ts";
 export interface Surroundings {
   readonly rng: Rng;
   readonly connectors: ReadonlyMap<string, Connector>;
-  /** Whether this process calls providers, and a slot for this account is free. Counted until the batch is over. */
-  takeSlot(organizationId: string, providerAccountId: string): boolean;
+  /** Whether this process calls out, and a slot of this key is free. Counted until the batch is over. */
+  takeSlot(organizationId: string, slotKey: string): boolean;
 }
 
 export interface Moment {
@@ -67,8 +67,13 @@ export class Context {
     return this.#around.connectors;
   }
 
-  takeSlot(providerAccountId: string): boolean {
-    return this.#around.takeSlot(this.organizationId, providerAccountId);
+  /** A slot for one request to a provider account, or to a webhook's receiver. */
+  takeSlot(slotKey: string): boolean {
+    return this.#around.takeSlot(this.organizationId, slotKey);
+  }
+
+  randomBytes(count: number): Uint8Array {
+    return this.#around.rng.bytes(count);
   }
 
   get lock(): OrganizationLock {

@@ -10,7 +10,8 @@ import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
 import { assert, ok, type Result } from "../core/result.ts";
 import { type Candidate, route, routesOf } from "../core/routing.ts";
 import { type Draft, type Item, patchPayout, type Story } from "../core/story.ts";
-import type { Errand, Seen } from "./command.ts";
+import type { ProviderErrand, Seen } from "./command.ts";
+import { announce } from "./commands/webhooks.ts";
 import type { Context } from "./context.ts";
 import type { History, TableName, Want } from "./ports.ts";
 import { type ProviderSetup, routingLeaf, type Setup } from "./setup.ts";
@@ -252,9 +253,11 @@ function addCreateErrand(context: Context, draft: Draft, payout: Payout): void {
 export function errand(
   context: Context,
   payout: Payout,
-  how: Pick<Errand, "operation" | "draft" | "fence" | "sendWithinMs" | "timeoutMs">,
-): Errand {
+  how: Pick<ProviderErrand, "operation" | "draft" | "fence" | "sendWithinMs" | "timeoutMs">,
+): ProviderErrand {
   return {
+    kind: "provider",
+    slotKey: payout.providerAccountId,
     organizationId: context.organizationId,
     payoutId: payout.id,
     requestId: payout.requestId,
@@ -321,7 +324,8 @@ function saveInvoice(context: Context, draft: Draft): void {
 export function saveInvoiceAlone(context: Context, invoice: Invoice, moves: readonly string[]): void {
   const saved = { ...invoice, version: invoice.version + 1, updatedTime: context.now };
   context.rows.put("invoice", saved);
-  addHistory(context, { kind: "invoice", subject: invoice.id, status: invoice.status, row: saved, moves });
+  const { callbackUrl } = invoice;
+  addHistory(context, { kind: "invoice", subject: invoice.id, status: invoice.status, row: saved, moves, callbackUrl });
 }
 
 /** Equal in every member: recomputed sums that come out the same are no change. */
@@ -337,12 +341,14 @@ interface Chronicle {
   readonly status: string;
   readonly row: Pick<Payout, "version" | "resolution" | "moderationRequired">;
   readonly moves: readonly string[];
+  /** Where this invoice's merchant wants to hear of it besides the endpoints. */
+  readonly callbackUrl?: string | null;
 }
 
 function addHistory(context: Context, of: Chronicle): void {
   const sequence = context.lock.historySequence + 1;
   context.count({ historySequence: sequence });
-  context.rows.put("history", {
+  const change: History = {
     organizationId: context.organizationId,
     sequence,
     kind: of.kind,
@@ -355,7 +361,9 @@ function addHistory(context: Context, of: Chronicle): void {
     moderationRequired: of.row.moderationRequired,
     commandId: context.commandId(of.subject),
     time: context.now,
-  });
+  };
+  context.rows.put("history", change);
+  announce(context, change, of.callbackUrl ?? null);
 }
 
 function saveWake(context: Context, key: string, wake: { dueTime: number | null; fence?: number }): void {
@@ -378,7 +386,7 @@ function saveWake(context: Context, key: string, wake: { dueTime: number | null;
 }
 
 /** Opens a moderation item, or counts the cause again on the one that is open. */
-export function openItem(context: Context, item: Omit<Item, "kind"> & { kind: Item["kind"] | "callback" }): void {
+export function openItem(context: Context, item: Item): void {
   const { organizationId, now } = context;
   const open = context.rows
     .filter("moderationItem", (row) => row.organizationId === organizationId && row.subject === item.subject)

@@ -2,13 +2,19 @@
  * The only socket to the outside: one request, no redirects, no retry in any layer, capped in size and time. Closed
  * before the answer is complete means that the outcome is unknown, unless not a byte can have left.
  */
-import { type Dispatcher, Pool } from "undici";
+import { lookup } from "node:dns";
+import { isIP } from "node:net";
+import ipaddr from "ipaddr.js";
+import { Agent, buildConnector, type Dispatcher, request } from "undici";
 import type { HttpResult } from "../connectors/contract.ts";
 import type { Http, HttpOrder, HttpOutcome } from "./ports.ts";
 
 const MAX_BODY_BYTES = 1_048_576;
 const CONNECTIONS_PER_ORIGIN = 128;
 const CONNECT_TIMEOUT_MS = 2_000;
+
+/** Refused by ourselves: the address leads into a private network. */
+const PRIVATE_ADDRESS = "PRIVATE_ADDRESS";
 
 /** Errors that can only happen before a new connection carries anything: evidence D0. */
 const NOTHING_LEFT = new Set([
@@ -18,53 +24,80 @@ const NOTHING_LEFT = new Set([
   "EHOSTUNREACH",
   "ENETUNREACH",
   "UND_ERR_CONNECT_TIMEOUT",
+  PRIVATE_ADDRESS,
 ]);
 
 export interface Outbound extends Http {
   close(): Promise<void>;
 }
 
+export interface OutboundOptions {
+  /** Whether merchants may name addresses inside private networks: for trying Bursar on one machine. */
+  readonly mayReachPrivate: boolean;
+}
+
 /** Opens the outbound port. Connections are kept alive per origin, one request at a time on each. */
-export function openOutbound(): Outbound {
-  const pools = new Map<string, Pool>();
-  const poolOf = (origin: string): Pool => {
-    let pool = pools.get(origin);
-    if (pool === undefined) {
-      pool = new Pool(origin, {
-        connections: CONNECTIONS_PER_ORIGIN,
-        pipelining: 1,
-        connect: { timeout: CONNECT_TIMEOUT_MS },
-      });
-      pools.set(origin, pool);
-    }
-    return pool;
-  };
+export function openOutbound(options: OutboundOptions): Outbound {
+  const common = { connections: CONNECTIONS_PER_ORIGIN, pipelining: 1 };
+  const open = new Agent({ ...common, connect: { timeout: CONNECT_TIMEOUT_MS } });
+  const guarded = options.mayReachPrivate ? open : new Agent({ ...common, connect: guardedConnect() });
   return {
-    send: (order) => send(poolOf, order),
+    send: (order) => send(order.audience === "merchant" ? guarded : open, order),
     async close() {
-      await Promise.all([...pools.values()].map((pool) => pool.destroy()));
+      await Promise.all([open.destroy(), guarded.destroy()]);
     },
   };
 }
 
-async function send(poolOf: (origin: string) => Pool, order: HttpOrder): Promise<HttpOutcome> {
-  const base = new URL(order.baseUrl);
+/** Whether an address is one of the public internet. Mapped, translated and special addresses are not. */
+export function isPublicAddress(address: string): boolean {
+  return ipaddr.isValid(address) && ipaddr.process(address).range() === "unicast";
+}
+
+/**
+ * Connects only to public addresses. Names are checked when they are resolved, all of their addresses, and the
+ * connection goes to what was checked; literals never pass a resolver and are checked here.
+ */
+function guardedConnect(): buildConnector.connector {
+  const connect = buildConnector({
+    timeout: CONNECT_TIMEOUT_MS,
+    lookup: (hostname, options, callback) => {
+      lookup(hostname, { ...options, all: true }, (error, addresses) => {
+        if (error !== null) return callback(error, []);
+        if (addresses.length > 0 && addresses.every(({ address }) => isPublicAddress(address))) {
+          return callback(null, addresses);
+        }
+        return callback(privateAddress(), []);
+      });
+    },
+  });
+  return (options, callback) => {
+    const literal = options.hostname.replace(/^\[|\]$/g, "");
+    if (isIP(literal) !== 0 && !isPublicAddress(literal)) {
+      callback(privateAddress(), null);
+      return;
+    }
+    connect(options, callback);
+  };
+}
+
+function privateAddress(): NodeJS.ErrnoException {
+  return Object.assign(new Error("the address is not public"), { code: PRIVATE_ADDRESS });
+}
+
+async function send(dispatcher: Dispatcher, order: HttpOrder): Promise<HttpOutcome> {
   const abort = new AbortController();
   let isTimedOut = false;
   const timer = setTimeout(() => {
     isTimedOut = true;
     abort.abort();
   }, order.timeoutMs);
-  // The last instant at which it can still be dropped: from here on the request may arrive.
-  if (!order.maySend()) {
-    clearTimeout(timer);
-    return { kind: "not_sent", reason: "the lease is over" };
-  }
   try {
-    const path = `${base.pathname === "/" ? "" : base.pathname}${order.draft.path}`;
-    const response = await poolOf(base.origin).request({
+    // The last instant at which it can still be dropped: from here on the request may arrive.
+    if (!order.maySend()) return { kind: "not_sent", reason: "the lease is over" };
+    const response = await request(`${order.baseUrl}${order.draft.path}`, {
+      dispatcher,
       method: order.draft.method,
-      path,
       headers: order.draft.headers,
       body: order.draft.body,
       signal: abort.signal,
@@ -73,8 +106,7 @@ async function send(poolOf: (origin: string) => Pool, order: HttpOrder): Promise
   } catch (error) {
     if (isTimedOut) return { kind: "timeout" };
     const code = errorCode(error);
-    if (NOTHING_LEFT.has(code)) return { kind: "not_sent", reason: code };
-    return { kind: "lost", reason: code };
+    return NOTHING_LEFT.has(code) ? { kind: "not_sent", reason: code } : { kind: "lost", reason: code };
   } finally {
     clearTimeout(timer);
   }

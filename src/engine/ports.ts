@@ -67,7 +67,7 @@ export interface OpenPart {
 /** Something to look at again. A lease is the same row with a new fence and the lease's end as due time. */
 export interface Work {
   readonly organizationId: string;
-  readonly kind: "payout" | "request" | "invoice" | "callback";
+  readonly kind: "payout" | "request" | "invoice" | "callback" | "delivery";
   readonly subject: string;
   readonly dueTime: number;
   readonly fence: number;
@@ -119,7 +119,7 @@ export interface Idempotency {
 export interface ModerationItem {
   readonly organizationId: string;
   readonly id: string;
-  readonly kind: "payout" | "request" | "provider_account" | "callback";
+  readonly kind: "payout" | "request" | "provider_account" | "callback" | "delivery";
   readonly subject: string;
   readonly reason: string;
   readonly isIncident: boolean;
@@ -129,6 +129,41 @@ export interface ModerationItem {
   readonly openedTime: number;
   readonly closedTime: number | null;
   readonly version: number;
+}
+
+/** Where the merchant hears of changes. */
+export interface WebhookEndpoint {
+  readonly organizationId: string;
+  readonly id: string;
+  readonly url: string;
+  /** Event types, exact or with a final `*`; none means all. */
+  readonly events: readonly string[];
+  readonly status: "active" | "disabled";
+  /** Signing secrets, sealed: the current one, and for a day after a rotation the one before. */
+  readonly secrets: Uint8Array;
+  readonly description: string | null;
+  readonly version: number;
+  readonly createdTime: number;
+  readonly updatedTime: number;
+}
+
+/** One event on its way to one address. Its id is the webhook's id, the same at every try. */
+export interface Delivery {
+  readonly organizationId: string;
+  readonly id: string;
+  /** Null: the `callbackUrl` of an invoice. */
+  readonly endpointId: string | null;
+  readonly url: string;
+  readonly eventType: string;
+  /** The history row that is told. */
+  readonly sequence: number;
+  readonly status: "pending" | "delivered" | "failed";
+  readonly tries: number;
+  /** What the last try met: an HTTP status, or a word where no answer came. */
+  readonly lastResult: string | null;
+  readonly version: number;
+  readonly createdTime: number;
+  readonly updatedTime: number;
 }
 
 /** Every table, by name. `store/tables.ts` describes each of them once. */
@@ -152,6 +187,8 @@ export interface Tables {
   openPart: OpenPart;
   work: Work;
   moderationItem: ModerationItem;
+  webhookEndpoint: WebhookEndpoint;
+  delivery: Delivery;
   idempotency: Idempotency;
   command: Command;
   history: History;
@@ -259,6 +296,8 @@ export interface HttpOrder {
   readonly baseUrl: string;
   readonly draft: HttpDraft;
   readonly timeoutMs: number;
+  /** Merchants name their addresses themselves: those may not lead into the network that Bursar stands in. */
+  readonly audience: "provider" | "merchant";
   /** Asked just before the first byte: false drops the request, which is then `not_sent`. */
   readonly maySend: () => boolean;
 }

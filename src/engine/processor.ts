@@ -3,11 +3,13 @@
  * errand's fence. Whoever dies in between is found by the lease, and the finder asks before anything is sent again.
  */
 import type { Batcher } from "./batcher.ts";
-import type { Errand } from "./command.ts";
+import type { Errand, ProviderErrand } from "./command.ts";
 import { recordOutcome } from "./commands/outcome.ts";
+import { recordDelivery } from "./commands/webhooks.ts";
 import { type Clock, type Http, type HttpOutcome, type Store, StoreUnavailable, type Timer } from "./ports.ts";
 
 const MAX_PER_ACCOUNT = 64;
+const MAX_PER_ENDPOINT = 16;
 const MAX_PER_PROCESS = 512;
 /** The sweep finds what other processes left behind; a process's own work it wakes itself, to the millisecond. */
 const SWEEP_MS = 1_000;
@@ -29,7 +31,7 @@ export interface ProcessorOptions {
 /** Counts requests that are out at providers, so that one slow provider cannot take the whole process. */
 export class Slots {
   readonly #isOpen: () => boolean;
-  readonly #byAccount = new Map<string, number>();
+  readonly #byKey = new Map<string, number>();
   /** Organizations that found no slot: they are claimed for as soon as one is free. */
   readonly #waiting = new Set<string>();
   #total = 0;
@@ -39,15 +41,16 @@ export class Slots {
   }
 
   /** A batch's own counting: nothing is taken for good until the commit is known. */
-  open(): { take: (organizationId: string, providerAccountId: string) => boolean; keep: () => void } {
+  open(): { take: (organizationId: string, slotKey: string) => boolean; keep: () => void } {
     const taken = new Map<string, number>();
     let count = 0;
-    const take = (organizationId: string, providerAccountId: string): boolean => {
+    const take = (organizationId: string, slotKey: string): boolean => {
       if (!this.#isOpen()) return false;
-      const key = `${organizationId} ${providerAccountId}`;
+      const most = slotKey.startsWith("webhook:") ? MAX_PER_ENDPOINT : MAX_PER_ACCOUNT;
+      const key = `${organizationId} ${slotKey}`;
       const own = taken.get(key) ?? 0;
-      const inUse = (this.#byAccount.get(key) ?? 0) + own;
-      if (inUse >= MAX_PER_ACCOUNT || this.#total + count >= MAX_PER_PROCESS) {
+      const inUse = (this.#byKey.get(key) ?? 0) + own;
+      if (inUse >= most || this.#total + count >= MAX_PER_PROCESS) {
         this.#waiting.add(organizationId);
         return false;
       }
@@ -56,17 +59,17 @@ export class Slots {
       return true;
     };
     const keep = (): void => {
-      for (const [key, added] of taken) this.#byAccount.set(key, (this.#byAccount.get(key) ?? 0) + added);
+      for (const [key, added] of taken) this.#byKey.set(key, (this.#byKey.get(key) ?? 0) + added);
       this.#total += count;
     };
     return { take, keep };
   }
 
-  free(organizationId: string, providerAccountId: string): void {
-    const key = `${organizationId} ${providerAccountId}`;
-    const left = (this.#byAccount.get(key) ?? 1) - 1;
-    if (left === 0) this.#byAccount.delete(key);
-    else this.#byAccount.set(key, left);
+  free(organizationId: string, slotKey: string): void {
+    const key = `${organizationId} ${slotKey}`;
+    const left = (this.#byKey.get(key) ?? 1) - 1;
+    if (left === 0) this.#byKey.delete(key);
+    else this.#byKey.set(key, left);
     this.#total -= 1;
   }
 
@@ -159,7 +162,7 @@ export class Processor {
     try {
       outcome = await this.#send(errand, startedAt);
     } finally {
-      this.#slots.free(errand.organizationId, errand.providerAccountId);
+      this.#slots.free(errand.organizationId, errand.slotKey);
       for (const organizationId of this.#slots.takeWaiting()) this.#batcher.claim(organizationId);
     }
     await this.#record(errand, outcome);
@@ -172,6 +175,7 @@ export class Processor {
       baseUrl: errand.baseUrl,
       draft: errand.draft,
       timeoutMs: errand.timeoutMs,
+      audience: errand.kind === "webhook" ? "merchant" : "provider",
       maySend: () => clock.monotonic() < deadline,
     });
   }
@@ -179,7 +183,11 @@ export class Processor {
   async #record(errand: Errand, outcome: HttpOutcome): Promise<void> {
     for (let tries = 1; ; tries += 1) {
       try {
-        await this.#batcher.run(errand.organizationId, recordOutcome, { errand, outcome }, causeOf(errand));
+        if (errand.kind === "webhook") {
+          await this.#batcher.run(errand.organizationId, recordDelivery, { errand, outcome }, { actor: "system" });
+        } else {
+          await this.#batcher.run(errand.organizationId, recordOutcome, { errand, outcome }, causeOf(errand));
+        }
         return;
       } catch (error) {
         if (!(error instanceof StoreUnavailable) || tries >= OUTCOME_TRIES) throw error;
@@ -193,6 +201,6 @@ export class Processor {
   }
 }
 
-function causeOf(errand: Errand) {
+function causeOf(errand: ProviderErrand) {
   return { actor: `provider:${errand.providerAccountId}`, providerAccountId: errand.providerAccountId, verified: true };
 }

@@ -5,7 +5,7 @@
 import type { Account, Connector } from "../connectors/contract.ts";
 import { assert } from "../core/result.ts";
 import type { DepositAccount, ProviderAccount, Route, RoutingLeaf, RoutingScheme, Scheme } from "../core/routing.ts";
-import type { Tables, Want } from "./ports.ts";
+import type { Tables, Want, WebhookEndpoint } from "./ports.ts";
 import type { Safe, Vault } from "./vault.ts";
 
 export interface ProviderSetup {
@@ -15,17 +15,24 @@ export interface ProviderSetup {
   readonly account: Account;
 }
 
+export interface EndpointSetup {
+  readonly row: WebhookEndpoint;
+  /** Signing secrets unsealed; in memory only. */
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
 export interface Setup {
   readonly revision: number;
   readonly safe: Safe;
   readonly providers: ReadonlyMap<string, ProviderSetup>;
   readonly deposits: ReadonlyMap<string, DepositAccount>;
   readonly routes: ReadonlyMap<string, Route>;
+  readonly endpoints: ReadonlyMap<string, EndpointSetup>;
   /** The newest revision of each scheme, by `kind:id`. */
   readonly schemes: ReadonlyMap<string, Scheme>;
 }
 
-export type SetupTable = "organization" | "providerAccount" | "depositAccount" | "route" | "scheme";
+export type SetupTable = "organization" | "providerAccount" | "depositAccount" | "route" | "scheme" | "webhookEndpoint";
 
 /** The loads that rebuild an organization's setup, in this order. */
 export function setupWants(organizationId: string): readonly Want<SetupTable>[] {
@@ -36,6 +43,7 @@ export function setupWants(organizationId: string): readonly Want<SetupTable>[] 
     { table: "depositAccount", by: "deposit_account_by_organization", keys },
     { table: "route", by: "route_by_organization", keys },
     { table: "scheme", by: "scheme_by_organization", keys },
+    { table: "webhookEndpoint", by: "webhook_endpoint_by_organization", keys },
   ];
 }
 
@@ -52,12 +60,13 @@ export function buildSetup(
   revision: number,
   rows: readonly (readonly Tables[SetupTable][])[],
 ): Setup {
-  const [organizations, providerRows, deposits, routes, schemeRows] = rows as unknown as [
+  const [organizations, providerRows, deposits, routes, schemeRows, endpointRows] = rows as unknown as [
     readonly Tables["organization"][],
     readonly ProviderAccount[],
     readonly DepositAccount[],
     readonly Route[],
     readonly Scheme[],
+    readonly WebhookEndpoint[],
   ];
   const organization = organizations[0];
   assert(organization !== undefined, "an organization with a lock row exists");
@@ -79,6 +88,12 @@ export function buildSetup(
     providers,
     deposits: new Map(deposits.map((each) => [each.id, each])),
     routes: new Map(routes.map((each) => [each.id, each])),
+    endpoints: new Map(
+      endpointRows.map((row) => {
+        const secrets = safe.open(row.secrets, secretsBinding(row.organizationId, row.id));
+        return [row.id, { row, secrets }];
+      }),
+    ),
     schemes,
   };
 }
@@ -91,6 +106,10 @@ function accountOf(source: SetupSource, safe: Safe, row: ProviderAccount): Accou
     credentials: safe.open(row.credentials, credentialsBinding(row.organizationId, row.id)),
     callbackUrl: publicUrl === null ? null : `${publicUrl}/callbacks/${row.callbackId}`,
   };
+}
+
+export function secretsBinding(organizationId: string, endpointId: string): string {
+  return `webhook-secrets:${organizationId}:${endpointId}`;
 }
 
 export function credentialsBinding(organizationId: string, providerAccountId: string): string {

@@ -59,6 +59,11 @@ export class Safe {
     return members as Record<string, string>;
   }
 
+  /** The book's own webhook secret, for addresses that are not endpoints: derived, so that it never changes. */
+  signingSecret(): string {
+    return `whsec_${createHmac("sha256", this.#key).update("webhook-signing").digest("base64")}`;
+  }
+
   /** A keyed hash of a payee's details: equal details are found, nobody without the key can try them out. */
   fingerprint(members: Readonly<Record<string, string>>): string {
     const sorted = Object.entries(members).sort(([a], [b]) => (a < b ? -1 : 1));

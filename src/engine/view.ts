@@ -26,6 +26,8 @@ const KEYS: { readonly [T in TableName]: readonly (keyof Tables[T] & string)[] }
   openPart: ["organizationId", "requestId", "part"],
   work: ["organizationId", "kind", "subject"],
   moderationItem: ["organizationId", "id"],
+  webhookEndpoint: ["organizationId", "id"],
+  delivery: ["organizationId", "id"],
   idempotency: ["organizationId", "key"],
   command: ["organizationId", "id"],
   history: ["organizationId", "sequence"],

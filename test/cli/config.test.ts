@@ -33,6 +33,7 @@ test("settings: all wrong ones are reported together, and no secret is repeated"
     BURSAR_SANDBOX_PORT: "70000",
     BURSAR_PUBLIC_URL: "ftp://x",
     BURSAR_DEMO: "maybe",
+    BURSAR_PRIVATE_WEBHOOKS: "some",
   });
   assert.ok(!config.ok);
   const named = new Set(config.error.map((fault) => fault.split(" ")[0]));
@@ -40,6 +41,7 @@ test("settings: all wrong ones are reported together, and no secret is repeated"
     "BURSAR_BOOTSTRAP_KEY",
     "BURSAR_DEMO",
     "BURSAR_MASTER_KEY",
+    "BURSAR_PRIVATE_WEBHOOKS",
     "BURSAR_PUBLIC_URL",
     "BURSAR_ROLE",
     "BURSAR_SANDBOX_PORT",

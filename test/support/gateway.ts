@@ -67,7 +67,7 @@ export async function openGateway(): Promise<Gateway> {
   const broken: string[] = [];
   const store = await openStore({ config: database.appConfig });
   const reader = openReader({ config: database.appConfig });
-  const outbound = openOutbound();
+  const outbound = openOutbound({ mayReachPrivate: true });
   const vault = new Vault(randomBytes(32), realRng);
   let url = "";
   const engine = new Engine({

@@ -7,7 +7,7 @@ import { isPlannedOrOpen, type Operation, type Payout } from "../../core/payout.
 import type { Resolution } from "../../core/resolution.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
 import { patchPayout, reopen, wakePayout } from "../../core/story.ts";
-import { type Errand, type Handler, ORDER } from "../command.ts";
+import { type Handler, ORDER, type ProviderErrand } from "../command.ts";
 import type { Context } from "../context.ts";
 import {
   carryOn,
@@ -22,7 +22,7 @@ import {
 import type { HttpOutcome } from "../ports.ts";
 
 export interface Outcome {
-  readonly errand: Errand;
+  readonly errand: ProviderErrand;
   readonly outcome: HttpOutcome;
 }
 
@@ -47,8 +47,10 @@ function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"
   const work = context.rows.get("work", [context.organizationId, "payout", payout.id]);
   const isHolder = work?.fence === errand.fence && errand.epoch === context.moment.epoch;
   if (!isHolder) {
-    // Somebody else has the lease: what we heard is evidence, and the inquiry that it wakes decides.
-    if (work === null || !isPlannedOrOpen(payout)) return ok("stale");
+    // Somebody else has the lease: what we heard of a send is evidence, and the inquiry that it wakes decides. The
+    // answer to an older question wakes nobody: askers that take longer than the sweep would overtake each other for
+    // ever, none of them still holding the lease when it is answered.
+    if (work === null || !isPlannedOrOpen(payout) || errand.operation === "inquire") return ok("stale");
     context.commandId(draft.request.id);
     wakePayout(draft, payout.id, context.now);
     const saved = saveStory(context, draft);

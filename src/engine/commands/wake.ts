@@ -24,6 +24,7 @@ import {
 import type { TableName, Want, Work } from "../ports.ts";
 import { matchCallback } from "./callback.ts";
 import { expireInvoice } from "./invoices.ts";
+import { wakeDelivery } from "./webhooks.ts";
 
 /** `held`: nothing could be done now (a shut gate, no free slot); it stays due. */
 type Woken = "moved" | "held";
@@ -39,6 +40,8 @@ export function wakeHandler(kind: Work["kind"]): Handler<Work, unknown> {
       return expireInvoice;
     case "callback":
       return matchCallback;
+    case "delivery":
+      return wakeDelivery;
   }
 }
 
