@@ -254,7 +254,8 @@ describe("a connection that breaks", () => {
       runs++;
       if (runs === 1) {
         await owner.query(
-          "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and usename = 'bursar_app' and state = 'idle in transaction'",
+          `select pg_terminate_backend(pid) from pg_stat_activity
+           where datname = current_database() and usename = 'bursar_app' and state = 'idle in transaction'`,
         );
         await rejects(tx.load([{ table: "website", by: "primary", keys: [["org_a", "shop"]] }]));
       }
