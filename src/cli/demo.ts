@@ -182,13 +182,13 @@ function compareBooks(
   operations: readonly Operation[],
   print: (line: string) => void,
 ): boolean {
-  print("The provider's book        | our payouts");
+  print("The provider's book            | our payouts");
   const payouts = invoices.flatMap((invoice) => invoice.payouts);
   let isEqual = payouts.length === operations.length;
   for (const { reference, amount, currency, destination, status, effective } of operations) {
     const payout = payouts.find((each) => each.reference === reference);
     const theirs = `${destination.padEnd(8)} ${amount.padStart(7)} ${currency} ${status}`;
-    print(`  ${theirs.padEnd(26)}| ${payout?.status ?? "unknown to us"}`);
+    print(`  ${theirs.padEnd(29)}| ${payout?.status ?? "unknown to us"}`);
     isEqual &&= payout !== undefined && (effective === 1) === (payout.status === "PROCESSED");
   }
   const times = new Map<string, number>();
