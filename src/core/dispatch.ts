@@ -15,7 +15,6 @@ import {
   awaitsDecision,
   type Draft,
   foldPayouts,
-  moveInvoice,
   movePayout,
   moveRequest,
   patchInvoice,
@@ -319,9 +318,7 @@ function reopenIfRevived(draft: Draft): void {
   foldPayouts(draft);
   const { request } = draft;
   const reversing = draft.payouts.some(isReversing);
-  const wasPaid = request.dispatchStatus === "PROCESSED" || request.dispatchStatus === "PARTIALLY_PROCESSED";
-  const cameBack = draft.payouts.some((payout) => payout.returnedMinor > 0n);
-  if (reversing || (wasPaid && cameBack)) {
+  if (reversing || returnedMinor(draft.payouts) > returnedMinor(draft.before.payouts)) {
     startReversal(draft);
     if (!reversing) endReversal(draft);
     return;
@@ -344,20 +341,20 @@ function reopenIfRevived(draft: Draft): void {
   }
 }
 
+function returnedMinor(payouts: readonly Payout[]): bigint {
+  return payouts.reduce((sum, payout) => sum + payout.returnedMinor, 0n);
+}
+
 function startReversal(draft: Draft): void {
   if (draft.request.dispatchStatus !== "CANCELING") moveRequest(draft, "CANCELING");
 }
 
 /** No payout is being reversed any more: the request says how much came back. */
 function endReversal(draft: Draft): void {
-  const returned = draft.payouts.reduce((sum, payout) => sum + payout.returnedMinor, 0n);
+  const returned = returnedMinor(draft.payouts);
   if (draft.request.dispatchStatus !== "CANCELING") return;
   if (returned === 0n) moveRequest(draft, "CANCEL_FAILED");
   else moveRequest(draft, draft.request.paidMinor === 0n ? "CANCELED" : "PARTIALLY_CANCELED");
-  if (draft.invoice !== null && returned > 0n && draft.invoice.status === "refund_failed") {
-    moveInvoice(draft, "refunding");
-    moveInvoice(draft, "partially_refunded");
-  }
 }
 
 /** Somebody, or the lifetime, asks for the end. Nothing new is made; what is open is followed. */

@@ -4,20 +4,11 @@
  * command alone.
  */
 import { ERRORS, type Refusal, refusal } from "../core/errors.ts";
+import { StoreRefused, StoreUnavailable } from "../core/faults.ts";
 import { assert, err, ok, type Result } from "../core/result.ts";
 import { type Cause, type Errand, type Handler, type Once, ORDER, type StoredAnswer } from "./command.ts";
 import { Context, type Surroundings } from "./context.ts";
-import {
-  type Changes,
-  type Clock,
-  type Store,
-  StoreRefused,
-  StoreUnavailable,
-  type Tables,
-  type Tx,
-  type Want,
-  type Work,
-} from "./ports.ts";
+import type { Changes, Clock, Store, Tables, Tx, Want, Work } from "./ports.ts";
 import { buildSetup, type Setup, type SetupSource, setupWants } from "./setup.ts";
 import { View } from "./view.ts";
 
@@ -163,9 +154,8 @@ export class Batcher {
     try {
       const decided = await this.#transact([...organizations].sort(), { skipLocked: true }, async (tx) => {
         claimed = [];
-        for (const kind of kinds) {
-          for (const work of await tx.claim(kind, CLAIM_LIMIT)) claimed.push(this.#wakeOf(work));
-        }
+        const due = await Promise.all(kinds.map((kind) => tx.claim(kind, CLAIM_LIMIT)));
+        for (const work of due.flat()) claimed.push(this.#wakeOf(work));
         isFull = claimed.length >= CLAIM_LIMIT;
         return claimed;
       });

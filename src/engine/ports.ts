@@ -240,26 +240,12 @@ export interface CommitOptions {
   readonly skipLocked?: boolean;
 }
 
-/** Thrown by `Store.commit` when the database refused a change; nothing of the transaction happened. */
-export class StoreRefused extends Error {
-  override readonly name = "StoreRefused";
-  readonly constraint: string;
-  constructor(constraint: string, cause?: unknown) {
-    super(`the store refused a change: ${constraint}`, { cause });
-    this.constraint = constraint;
-  }
-}
-
-/** Thrown when the database cannot be reached; nothing of the transaction happened. */
-export class StoreUnavailable extends Error {
-  override readonly name = "StoreUnavailable";
-}
-
 export interface Store {
   /**
    * One transaction: takes the lock rows of `organizations`, lets `body` load and decide, then writes its changes.
    * The body may run more than once (a deadlock, a lock time-out): it must have no effect but its result. Resolves
-   * only when the database has answered the commit, or has been asked what became of it.
+   * only when the database has answered the commit, or has been asked what became of it. Rejects with the errors of
+   * core/faults.ts, or with what the body threw.
    */
   commit<T>(
     organizations: readonly string[],

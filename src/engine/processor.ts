@@ -2,11 +2,13 @@
  * Calls providers. An errand exists only after its intent is committed; its outcome goes back as a command under the
  * errand's fence. Whoever dies in between is found by the lease, and the finder asks before anything is sent again.
  */
+
+import { StoreUnavailable } from "../core/faults.ts";
 import type { Batcher } from "./batcher.ts";
 import type { Errand, ProviderErrand } from "./command.ts";
 import { recordOutcome } from "./commands/outcome.ts";
 import { recordDelivery } from "./commands/webhooks.ts";
-import { type Clock, type Http, type HttpOutcome, type Store, StoreUnavailable, type Timer } from "./ports.ts";
+import type { Clock, Http, HttpOutcome, Store, Timer } from "./ports.ts";
 
 const MAX_PER_ACCOUNT = 64;
 const MAX_PER_ENDPOINT = 16;

@@ -1,8 +1,8 @@
 /** One connection: statements out in one write, replies back; and what its errors say about the transaction. */
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
+import { StoreRefused } from "../core/faults.ts";
 import { assert, InvariantBroken } from "../core/result.ts";
-import { StoreRefused } from "../engine/ports.ts";
 import { REFUSALS } from "./describe.ts";
 
 /** Named statements are prepared once per connection. Values are PostgreSQL's text form. */

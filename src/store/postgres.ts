@@ -4,8 +4,8 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
+import { OutcomeUnknown, StoreUnavailable } from "../core/faults.ts";
 import type { CommitOptions, Store } from "../engine/ports.ts";
-import { StoreUnavailable } from "../engine/ports.ts";
 import {
   explain,
   type Identity,
@@ -31,7 +31,7 @@ export interface StoreOptions {
  * Thrown by `commit` when the connection broke at COMMIT and the database that answers now is another one: it may have
  * forgotten the transaction, or never have seen it. Recovery decides.
  */
-export class EpochChanged extends Error {
+export class EpochChanged extends OutcomeUnknown {
   override readonly name = "EpochChanged";
   readonly before: Identity;
   readonly after: Identity;
@@ -43,7 +43,7 @@ export class EpochChanged extends Error {
 }
 
 /** Thrown by `commit` when the store was closed before the database could be asked what became of a commit. */
-export class CommitUnknown extends Error {
+export class CommitUnknown extends OutcomeUnknown {
   override readonly name = "CommitUnknown";
 }
 

@@ -3,8 +3,8 @@
  * that see one organization. What is decided about money is never read here but under the lock, by the store.
  */
 import type pg from "pg";
+import { StoreUnavailable } from "../core/faults.ts";
 import type { TableName, Tables } from "../engine/ports.ts";
-import { StoreUnavailable } from "../engine/ports.ts";
 import { sqlName } from "./describe.ts";
 import { Connection, type Field, isUnreachable, mayRunAgain, type Statement } from "./postgres-connection.ts";
 import { decodeRows, organizationsParameter, selectList } from "./postgres-sql.ts";

@@ -4,8 +4,9 @@
  *
  * Nothing passes through a float but what is one: money is a bigint, a JSON number must survive a double unchanged.
  */
+
+import { StoreRefused } from "../core/faults.ts";
 import { assert } from "../core/result.ts";
-import { StoreRefused } from "../engine/ports.ts";
 import { type ColumnType, REFUSALS } from "./describe.ts";
 import { parseJson } from "./json.ts";
 

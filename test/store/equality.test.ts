@@ -2,9 +2,9 @@
 import { deepEqual, ok } from "node:assert/strict";
 import { after, before, test } from "node:test";
 import pg from "pg";
+import { StoreRefused } from "../../src/core/faults.ts";
 import { InvariantBroken } from "../../src/core/result.ts";
 import type { Changes, Store, TableName, Tx, Want } from "../../src/engine/ports.ts";
-import { StoreRefused } from "../../src/engine/ports.ts";
 import { type AnyRow, byColumns, sqlName } from "../../src/store/describe.ts";
 import { openStore } from "../../src/store/postgres.ts";
 import { decodeRows, selectList } from "../../src/store/postgres-sql.ts";

@@ -1,8 +1,8 @@
 /** What the memory store promises beyond being equal to PostgreSQL: order, copies, snapshots. */
 import { deepEqual, equal, rejects, throws } from "node:assert/strict";
 import { beforeEach, test } from "node:test";
+import { StoreUnavailable } from "../../src/core/faults.ts";
 import type { Changes, Tx } from "../../src/engine/ports.ts";
-import { StoreUnavailable } from "../../src/engine/ports.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { customer, founding, inserting, NONE, save, T, work } from "../support/store-rows.ts";
 

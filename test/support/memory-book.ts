@@ -3,9 +3,10 @@
  * applied in the same order: statement by statement and row by row; in a row first the tenant, then missing values,
  * then checks by name, then keys; foreign keys and the ledger's sums at the end of a statement.
  */
+
+import { StoreRefused } from "../../src/core/faults.ts";
 import { assert } from "../../src/core/result.ts";
 import type { Changes, KeyValues, TableName } from "../../src/engine/ports.ts";
-import { StoreRefused } from "../../src/engine/ports.ts";
 import {
   type AnyRow,
   type AnyTable,

@@ -3,6 +3,8 @@
  * that it is given; what happens depends only on the order of the calls. Faults (a lost commit, an unknown one) are
  * made by whoever wraps it.
  */
+
+import { StoreUnavailable } from "../../src/core/faults.ts";
 import { assert } from "../../src/core/result.ts";
 import type {
   Changes,
@@ -15,7 +17,6 @@ import type {
   Want,
   Work,
 } from "../../src/engine/ports.ts";
-import { StoreUnavailable } from "../../src/engine/ports.ts";
 import { type AnyRow, byColumns, compareText } from "../../src/store/describe.ts";
 import { TABLE_NAMES, tableOf } from "../../src/store/tables.ts";
 import { MemoryBook } from "./memory-book.ts";

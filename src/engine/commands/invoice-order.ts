@@ -68,8 +68,9 @@ export function checkOrder(
   problems: readonly InvalidField[],
 ): Result<Plan, Refusal> {
   const faults: InvalidField[] = [...problems];
-  const fault = (field: string, message: string): null => {
-    if (!faults.some((each) => each.field === field)) faults.push({ field, message });
+  const fault: Fault = (field, message, instead = []) => {
+    const isSaid = faults.some((each) => each.field === field || instead.includes(each.field));
+    if (!isSaid) faults.push({ field, message });
     return null;
   };
   const { referenceId, websiteId, currency } = order;
@@ -91,7 +92,8 @@ export function checkOrder(
   return ok({ order, referenceId, website, currency, service, requested, destination, customer });
 }
 
-export type Fault = (field: string, message: string) => null;
+/** Names a fault once. Where one of `instead` is at fault already, it is not missing: nothing is said. */
+export type Fault = (field: string, message: string, instead?: readonly string[]) => null;
 
 export function findService(context: Pick<Context, "connectors">, code: string): ServiceDescription | null {
   for (const connector of context.connectors.values()) {
@@ -133,7 +135,9 @@ function readRequested(
     const serviceAmountMinor = readAmount(serviceAmount, currency, { field: "serviceAmount", fault });
     return serviceAmountMinor === null ? null : { serviceAmountMinor };
   }
-  if (amount === undefined && serviceAmount === undefined) fault("amount", "amount or serviceAmount is required");
+  if (amount === undefined && serviceAmount === undefined) {
+    fault("amount", "amount or serviceAmount is required", ["serviceAmount"]);
+  }
   return null;
 }
 
@@ -169,7 +173,8 @@ function readDestination(
     return fields;
   }
   if (paymentInstrumentId === undefined) {
-    return customer === undefined ? fault("fields", "fields, a payment instrument or a customer is required") : null;
+    if (customer !== undefined) return null;
+    return fault("fields", "fields, a payment instrument or a customer is required", ["paymentInstrumentId", "customer"]);
   }
   const { organizationId, rows, setup } = context;
   const instrument = rows.get("paymentInstrument", [organizationId, paymentInstrumentId]);

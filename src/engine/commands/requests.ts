@@ -219,7 +219,7 @@ function patchOf(put: PutRequest, request: PayoutRequest, checked: Checked): Par
     currency: checked.currency,
     amountMinor: checked.amountMinor,
     ...(order.description === undefined ? {} : { description: order.description }),
-    ...(order.redirectUrl === undefined ? {} : { redirectUrl: order.redirectUrl }),
+    ...(order.redirectUrl === undefined ? {} : { redirectUrl: redirectOf(order.redirectUrl, request, checked) }),
     ...(order.paymentInstrumentId === undefined ? {} : { paymentInstrumentId: order.paymentInstrumentId }),
     ...(order.blocked === undefined ? {} : { blocked: order.blocked }),
     ...(order.blocked === false ? { blockReason: null } : {}),
@@ -227,6 +227,11 @@ function patchOf(put: PutRequest, request: PayoutRequest, checked: Checked): Par
   };
   const current = request as unknown as Record<string, unknown>;
   return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => current[name] !== value));
+}
+
+/** Answers show the website's URL where none was chosen: sent back, it is no choice. */
+function redirectOf(given: string | null, request: PayoutRequest, { website }: Checked): string | null {
+  return request.redirectUrl === null && given === website.url ? null : given;
 }
 
 const FROZEN = ["amountMinor", "currency", "customerId", "websiteId"] as const;
