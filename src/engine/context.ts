@@ -72,7 +72,7 @@ export class Context {
     return this.#around.takeSlot(this.organizationId, slotKey);
   }
 
-  randomBytes(count: number): Uint8Array {
+  secretBytes(count: number): Uint8Array {
     return this.#around.rng.bytes(count);
   }
 

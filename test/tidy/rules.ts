@@ -173,7 +173,8 @@ const AMBIENT: readonly Ambient[] = [
   },
   {
     name: "socket",
-    allowed: [...OUTSIDE, "src/engine/outbound", "src/sandbox/", "src/http/", "src/store/"],
+    // The demo is a client of the API, like any merchant.
+    allowed: [...OUTSIDE, "src/engine/outbound", "src/sandbox/", "src/http/", "src/store/", "src/cli/demo"],
     modules: ["http", "https", "http2", "net", "tls", "dgram", "undici", "ws"].flatMap((name) => [
       name,
       `node:${name}`,

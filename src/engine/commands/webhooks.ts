@@ -251,7 +251,7 @@ export interface EndpointRows {
 }
 
 function newSecret(context: Context): string {
-  return `whsec_${Buffer.from(context.randomBytes(SECRET_BYTES)).toString("base64")}`;
+  return `whsec_${Buffer.from(context.secretBytes(SECRET_BYTES)).toString("base64")}`;
 }
 
 /** What is wrong with an address; null when it may be used. Where it leads is checked again at every connect. */
