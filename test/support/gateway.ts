@@ -48,6 +48,8 @@ export interface Gateway {
   call(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Reply>;
   /** Polls an invoice until it is as wanted, and returns it; fails after the limit with what it is then. */
   until(invoiceId: string, wanted: (invoice: Json) => boolean, limitMs?: number): Promise<Json>;
+  /** Open moderation items of a subject, by reason. */
+  openItems(subject: string): Promise<readonly { reason: string; isIncident: boolean }[]>;
   providerBook(): Promise<readonly Operation[]>;
   control(settings: Json): Promise<void>;
   close(): Promise<void>;
@@ -98,6 +100,13 @@ export async function openGateway(): Promise<Gateway> {
     broken,
     call,
     until: (invoiceId, wanted, limitMs = 60_000) => until(call, invoiceId, { wanted, limitMs }),
+    async openItems(subject) {
+      const found = await reader.rows("moderationItem", book, {
+        where: "t.subject = $1 and t.status = 'open'",
+        values: [subject],
+      });
+      return found.map(({ reason, isIncident }) => ({ reason, isIncident }));
+    },
     ...provider(sandboxUrl),
     async close() {
       await engine.stop();
