@@ -71,6 +71,9 @@ export async function start(config: Config, log: Logger): Promise<Result<Running
     return ok(await startOn(database.value, { config, log, undo }));
   } catch (error) {
     await undo.run();
+    if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
+      return err(`Port ${config.port} is taken by another program: choose another one with PORT.`);
+    }
     throw error;
   }
 }
@@ -111,6 +114,11 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
   undo.add(() => store.close());
   const reader = openReader({ config: database.config });
   undo.add(() => reader.close());
+  // Started first and so stopped last: what is out there is still answered while Bursar drains.
+  const sandbox = config.demo
+    ? await startSandbox({ dataDir: join(config.dataDir, "sandbox"), port: config.sandboxPort })
+    : null;
+  if (sandbox !== null) undo.add(() => sandbox.stop());
   const outbound = openOutbound({ mayReachPrivate: config.privateWebhooks });
   undo.add(() => outbound.close());
   const vault = new Vault(config.masterKey ?? masterKeyOf(config.dataDir), realRng);
@@ -127,11 +135,6 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
   const app = await buildApp({ engine, reads: openReads(reader), publicUrl: () => config.publicUrl ?? url, log });
   undo.add(() => app.close());
   url = await listen(app, config);
-
-  const sandbox = config.demo
-    ? await startSandbox({ dataDir: join(config.dataDir, "sandbox"), port: config.sandboxPort })
-    : null;
-  if (sandbox !== null) undo.add(() => sandbox.stop());
   const newKey = await provision({ config, engine, store, vault }, sandbox?.url ?? null);
   engine.start();
   return {

@@ -1,6 +1,7 @@
 /** `bursar start`: runs until it is told to stop, and says on one screen how to try it. */
 import { pino } from "pino";
 import { readConfig } from "../config.ts";
+import { err } from "../core/result.ts";
 import { type Running, start as startBursar } from "../main.ts";
 
 const STOP_LIMIT_MS = 30_000;
@@ -13,7 +14,10 @@ export async function start(): Promise<void> {
     return;
   }
   const log = pino({ level: config.value.logLevel });
-  const running = await startBursar(config.value, log);
+  const running = await startBursar(config.value, log).catch((error: unknown) => {
+    log.debug({ err: error }, "the start failed");
+    return err(`Bursar could not start: ${error instanceof Error ? error.message : String(error)}`);
+  });
   if (!running.ok) {
     console.error(running.error);
     process.exitCode = 1;
