@@ -266,11 +266,18 @@ function settle(draft: Draft): void {
   if (draft.payouts.some(isReversing)) return;
   const isWaiting = request.blocked || request.destinationHash === null;
   if (isWaiting && request.endAsked === null && request.paidMinor === 0n) return;
-  if (request.paidMinor >= request.amountMinor) close(draft, "PROCESSED");
-  else if (request.paidMinor > 0n) settlePart(draft);
+  // A return that came before the news of its payment: settled by what was paid, then reversed.
+  const returned = returnedMinor(draft.payouts);
+  const paidMinor = request.paidMinor + returned;
+  if (paidMinor >= request.amountMinor) close(draft, "PROCESSED");
+  else if (paidMinor > 0n) settlePart(draft);
   else if (request.endAsked !== null) close(draft, request.endAsked === "expire" ? "EXPIRED" : "TERMINATED");
   else if (isBare(draft)) waitForAllocation(draft);
   else close(draft, "FAILED");
+  if (returned > 0n && isEnded(draft)) {
+    startReversal(draft);
+    endReversal(draft);
+  }
 }
 
 function settlePart(draft: Draft): void {

@@ -7,7 +7,7 @@ import type { Answer } from "./answer.ts";
 import { inquiryDelayMs, notNowDelayMs } from "./backoff.ts";
 import * as ledger from "./ledger.ts";
 import type { Evidence, Operation, Payout, PayoutStatus } from "./payout.ts";
-import { isPlannedOrOpen, PAYOUT_MEANING } from "./payout.ts";
+import { isPlannedOrOpen, PAYOUT, PAYOUT_MEANING } from "./payout.ts";
 import { type Fact, type Resolution, resolutionRow } from "./resolution.ts";
 import { assert } from "./result.ts";
 import { PAID_WALK_END, postPaid, postReturned, standsAt } from "./settlement.ts";
@@ -238,7 +238,7 @@ function hearAbsent(draft: Draft, payout: Payout, askedTime: number, truth: Send
     truth.waitWindowMs !== null &&
     payout.lastLeaveTime !== null &&
     askedTime > payout.lastLeaveTime + truth.waitWindowMs;
-  const isUndecided = payout.status === "INVOKING" && (payout.send === "unknown" || payout.send === "open");
+  const isUndecided = payout.status === "INVOKING" && payout.send !== "answered" && payout.send !== "none";
   if (isUndecided && isAfterWindow && truth.isInquiryComplete) {
     const to = draft.request.endAsked === null ? "INVOKE_FAILED" : endStatus(draft);
     endUnpaid(draft, payout.id, to, "D3");
@@ -339,7 +339,7 @@ function paidOf(payout: Payout, answer: Answer): bigint {
 function step(draft: Draft, id: string, to: PayoutStatus, answer: Answer): void {
   const from = payoutOf(draft, id);
   const wasPaid = PAYOUT_MEANING[from.status].class === "paid";
-  const isLate = PAYOUT_MEANING[from.status].class === "not_paid" || from.status === "CANCELLED";
+  const isLate = PAYOUT.find(from.status, to)?.kind === "late";
   if (to === "PROCESS_FAILED" || to === "REVOKED") {
     endUnpaid(draft, id, to, "D2");
     return;

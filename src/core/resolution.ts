@@ -1,4 +1,4 @@
-/** Why a payout is where it is (2-domain 2.2), and the words in which connectors report (facts). */
+/** Why a payout is where it is (docs/domain.md, Resolution), and the words in which connectors report (facts). */
 
 export type ResolutionGroup = "OK" | "ERROR" | "FATAL" | "ROUTING";
 

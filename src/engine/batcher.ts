@@ -9,6 +9,7 @@ import { assert, err, ok, type Result } from "../core/result.ts";
 import { type Cause, type Errand, type Handler, type Once, ORDER, type StoredAnswer } from "./command.ts";
 import { Context, type Surroundings } from "./context.ts";
 import type { Changes, Clock, Store, Tables, Tx, Want, Work } from "./ports.ts";
+import type { Counting } from "./processor.ts";
 import { buildSetup, type Setup, type SetupSource, setupWants } from "./setup.ts";
 import { View } from "./view.ts";
 
@@ -44,7 +45,7 @@ export interface BatcherOptions extends SetupSource, Pick<Surroundings, "rng"> {
   /** The command that puts broken work aside, so that it is not tried every second. */
   readonly park: Handler<Work, unknown>;
   /** Opens the slot counting of a batch: `take` as in `Surroundings`, `keep` when the commit is known. */
-  readonly openSlots: () => { take: Surroundings["takeSlot"]; keep: () => void };
+  readonly openSlots: () => Counting;
   /** Provider calls that a commit has made due. */
   readonly onErrands: (errands: readonly Errand[], startedAt: number) => void;
   /** Work of an organization that a commit has made due in so many milliseconds. */
@@ -209,8 +210,8 @@ export class Batcher {
       const changes = withLockVersions(view.changes());
       return { changes, result: { decided, due: dueIn(changes, tx.now) } };
     });
-    slots.current.keep();
     const errands = decided.flatMap((each) => (each.kind === "result" && each.result.ok ? each.errands : []));
+    slots.current.keep(errands);
     if (errands.length > 0) this.#options.onErrands(errands, startedAt);
     for (const [organizationId, inMs] of due) this.#options.onDue(organizationId, inMs);
     return decided;

@@ -4,8 +4,9 @@
  */
 
 import { StoreUnavailable } from "../core/faults.ts";
+import { sha256 } from "../core/ids.ts";
 import type { Batcher } from "./batcher.ts";
-import type { Errand, ProviderErrand } from "./command.ts";
+import type { Cause, Errand, ProviderErrand } from "./command.ts";
 import { recordOutcome } from "./commands/outcome.ts";
 import { recordDelivery } from "./commands/webhooks.ts";
 import type { Clock, Http, HttpOutcome, Store, Timer } from "./ports.ts";
@@ -30,6 +31,13 @@ export interface ProcessorOptions {
   readonly onBroken: (error: unknown, what: string) => void;
 }
 
+/** The slots of one batch while it is decided. */
+export interface Counting {
+  take(organizationId: string, slotKey: string): boolean;
+  /** Holds the slots of what is really going out, once the commit is known. */
+  keep(errands: readonly Errand[]): void;
+}
+
 /** Counts requests that are out at providers, so that one slow provider cannot take the whole process. */
 export class Slots {
   readonly #isOpen: () => boolean;
@@ -42,8 +50,11 @@ export class Slots {
     this.#isOpen = isOpen;
   }
 
-  /** A batch's own counting: nothing is taken for good until the commit is known. */
-  open(): { take: (organizationId: string, slotKey: string) => boolean; keep: () => void } {
+  /**
+   * A batch's own counting. What its decisions take counts for each other; what is kept is what came of them: an
+   * errand holds a slot, a command that was refused after asking for one does not.
+   */
+  open(): Counting {
     const taken = new Map<string, number>();
     let count = 0;
     const take = (organizationId: string, slotKey: string): boolean => {
@@ -51,8 +62,7 @@ export class Slots {
       const most = slotKey.startsWith("webhook:") ? MAX_PER_ENDPOINT : MAX_PER_ACCOUNT;
       const key = `${organizationId} ${slotKey}`;
       const own = taken.get(key) ?? 0;
-      const inUse = (this.#byKey.get(key) ?? 0) + own;
-      if (inUse >= most || this.#total + count >= MAX_PER_PROCESS) {
+      if ((this.#byKey.get(key) ?? 0) + own >= most || this.#total + count >= MAX_PER_PROCESS) {
         this.#waiting.add(organizationId);
         return false;
       }
@@ -60,9 +70,12 @@ export class Slots {
       count += 1;
       return true;
     };
-    const keep = (): void => {
-      for (const [key, added] of taken) this.#byKey.set(key, (this.#byKey.get(key) ?? 0) + added);
-      this.#total += count;
+    const keep = (errands: readonly Errand[]): void => {
+      for (const { organizationId, slotKey } of errands) {
+        const key = `${organizationId} ${slotKey}`;
+        this.#byKey.set(key, (this.#byKey.get(key) ?? 0) + 1);
+      }
+      this.#total += errands.length;
     };
     return { take, keep };
   }
@@ -188,7 +201,7 @@ export class Processor {
         if (errand.kind === "webhook") {
           await this.#batcher.run(errand.organizationId, recordDelivery, { errand, outcome }, { actor: "system" });
         } else {
-          await this.#batcher.run(errand.organizationId, recordOutcome, { errand, outcome }, causeOf(errand));
+          await this.#batcher.run(errand.organizationId, recordOutcome, { errand, outcome }, causeOf(errand, outcome));
         }
         return;
       } catch (error) {
@@ -203,6 +216,11 @@ export class Processor {
   }
 }
 
-function causeOf(errand: ProviderErrand) {
-  return { actor: `provider:${errand.providerAccountId}`, providerAccountId: errand.providerAccountId, verified: true };
+/** What is kept of the exchange: its hash proves what was said, its kind and status tell a person. */
+function causeOf(errand: ProviderErrand, outcome: HttpOutcome): Cause {
+  const { providerAccountId, operation } = errand;
+  const actor = `provider:${providerAccountId}`;
+  if (outcome.kind !== "answer") return { actor, providerAccountId, body: { operation, outcome: outcome.kind } };
+  const { status, body } = outcome.result;
+  return { actor, providerAccountId, verified: true, body: { operation, status }, bodyHash: sha256(body) };
 }

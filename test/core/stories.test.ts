@@ -197,6 +197,41 @@ test("returned after success: the money is the merchant's again, the commission 
   assert.equal(story.books["available:web:USD"], -500n, "the same return again changes nothing");
 });
 
+test("a return heard before its payment ends like one heard after it", () => {
+  const swapped = new Telling({ fee: FIVE_PERCENT });
+  swapped.fact("returned", { returnedMinor: 10_000n, paidMinor: 10_000n, returnId: "ret-1", sequence: 3 });
+  swapped.answer({ fact: "paid", sequence: 2 });
+  const inOrder = new Telling({ fee: FIVE_PERCENT });
+  inOrder.answer({ fact: "paid", sequence: 2 });
+  inOrder.fact("returned", { returnedMinor: 10_000n, paidMinor: 10_000n, returnId: "ret-1", sequence: 3 });
+  for (const story of [swapped, inOrder]) {
+    assert.deepEqual(story.statuses, ["CANCELLED"]);
+    assert.equal(story.draft.request.dispatchStatus, "CANCELED");
+    assert.equal(story.invoice.status, "refunded");
+    assert.deepEqual(story.books, { "available:web:USD": -500n, "commission::USD": 500n });
+  }
+});
+
+test("returned in two parts: partially refunded, then refunded", () => {
+  const story = new Telling();
+  story.answer({ fact: "paid" }).fact("returned", { returnedMinor: 4_000n, returnId: "a" });
+  assert.equal(story.invoice.status, "partially_refunded");
+  assert.deepEqual(story.statuses, ["PARTIALLY_PROCESSED"]);
+  story.fact("returned", { returnedMinor: 10_000n, returnId: "b" });
+  assert.deepEqual(story.statuses, ["CANCELLED"]);
+  assert.equal(story.invoice.status, "refunded");
+  assert.deepEqual(story.books, {});
+});
+
+test("the rest of a part arriving after all is late news, with an incident", () => {
+  const story = new Telling({ allowPartially: true });
+  story.answer({ fact: "paid_part", paidMinor: 6_000n }).fact("paid", { paidMinor: 10_000n });
+  assert.deepEqual(story.statuses, ["PROCESSED"]);
+  assert.equal(story.invoice.status, "processed");
+  assert.ok(story.items.includes("paid_late"));
+  assert.equal(story.books["deposit:dep_r1:USD"], -10_000n);
+});
+
 test("refused, hold released, and then paid after all: recorded against suspense, with an incident", () => {
   const story = new Telling({ routes: ["r1"], fee: FIVE_PERCENT });
   story.answer({ sent: "refused", fact: "failed", resolution: "DECLINED_ERROR" });

@@ -55,9 +55,11 @@ function decideCreate(context: Context, { kind, order, problems }: CreateFunds):
   const deposit = depositAccountId === undefined ? null : setup.deposits.get(depositAccountId);
   if (deposit === undefined) fault("depositAccountId", "is not a deposit account of this organization");
   else if (deposit !== null && deposit.currency !== currency) fault("depositAccountId", "is in another currency");
-  if (order.amount === undefined) fault("amount", "is required");
-  const isReadable = order.amount !== undefined && currency !== undefined && isCurrency(currency);
-  const amountMinor = isReadable ? readAmount(order.amount ?? "", currency, { field: "amount", fault }) : null;
+  const known = currency !== undefined && isCurrency(currency) ? currency : null;
+  const isGiven = order.amount !== undefined;
+  const amountMinor = isGiven
+    ? readAmount(order.amount, known, { field: "amount", fault })
+    : fault("amount", "is required");
   if (faults.length > 0 || amountMinor === null || websiteId === undefined || currency === undefined) {
     return err(invalid(faults));
   }

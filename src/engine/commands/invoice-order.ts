@@ -6,7 +6,7 @@ import { type InvalidField, invalid, type Refusal, refusal } from "../../core/er
 import { type FeeTerms, type Price, price } from "../../core/fee.ts";
 import { checkFields } from "../../core/fields.ts";
 import type { Customer, Website } from "../../core/merchant.ts";
-import { parseMajor } from "../../core/money.ts";
+import { parseMajor, readDecimal } from "../../core/money.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import type { Context } from "../context.ts";
 import { destinationBinding } from "../orders.ts";
@@ -110,8 +110,16 @@ const MONEY_FAULTS = {
   unknown_currency: "is in a currency that Bursar does not know",
 } as const;
 
-/** A positive amount of major units as minor ones; null after a fault. */
-export function readAmount(text: string, currency: string, at: { field: string; fault: Fault }): bigint | null {
+/**
+ * A positive amount of major units as minor ones; null after a fault. Without a known currency only what is wrong in
+ * every currency is a fault.
+ */
+export function readAmount(text: string, currency: string | null, at: { field: string; fault: Fault }): bigint | null {
+  if (currency === null) {
+    const decimal = readDecimal(text);
+    if (!decimal.ok) return at.fault(at.field, MONEY_FAULTS[decimal.error]);
+    return decimal.value.coefficient > 0n ? null : at.fault(at.field, "must be more than zero");
+  }
   const parsed = parseMajor(text, currency);
   if (!parsed.ok) return at.fault(at.field, MONEY_FAULTS[parsed.error]);
   return parsed.value > 0n ? parsed.value : at.fault(at.field, "must be more than zero");
@@ -126,19 +134,16 @@ function readRequested(
   if (amount !== undefined && serviceAmount !== undefined) {
     return fault("serviceAmount", "only one of amount and serviceAmount may be given");
   }
-  if (amount !== undefined && known.currency !== null) {
+  if (amount !== undefined) {
     const amountMinor = readAmount(amount, known.currency, { field: "amount", fault });
     return amountMinor === null ? null : { amountMinor };
   }
-  if (serviceAmount !== undefined && known.service !== null) {
-    const { currency } = known.service;
+  if (serviceAmount !== undefined) {
+    const currency = known.service?.currency ?? null;
     const serviceAmountMinor = readAmount(serviceAmount, currency, { field: "serviceAmount", fault });
     return serviceAmountMinor === null ? null : { serviceAmountMinor };
   }
-  if (amount === undefined && serviceAmount === undefined) {
-    fault("amount", "amount or serviceAmount is required", ["serviceAmount"]);
-  }
-  return null;
+  return fault("amount", "amount or serviceAmount is required", ["serviceAmount"]);
 }
 
 function findCustomer(context: Context, order: InvoiceOrder, fault: Fault): Customer | null {
@@ -174,7 +179,10 @@ function readDestination(
   }
   if (paymentInstrumentId === undefined) {
     if (customer !== undefined) return null;
-    return fault("fields", "fields, a payment instrument or a customer is required", ["paymentInstrumentId", "customer"]);
+    return fault("fields", "fields, a payment instrument or a customer is required", [
+      "paymentInstrumentId",
+      "customer",
+    ]);
   }
   const { organizationId, rows, setup } = context;
   const instrument = rows.get("paymentInstrument", [organizationId, paymentInstrumentId]);

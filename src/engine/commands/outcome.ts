@@ -1,7 +1,6 @@
 /** What became of a provider call: written under the fence of its lease, in the epoch in which it was sent. */
 import type { Connector } from "../../connectors/contract.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { sha256 } from "../../core/ids.ts";
 import { hear, type News } from "../../core/news.ts";
 import { isPlannedOrOpen, type Operation, type Payout } from "../../core/payout.ts";
 import type { Resolution } from "../../core/resolution.ts";
@@ -115,10 +114,4 @@ function callOf(connector: Connector, operation: Operation) {
       assert(connector.cancel !== undefined, "a cancel was sent by a connector that offers it");
       return connector.cancel;
   }
-}
-
-/** What is kept of an answer: its hash proves what was said, its first part tells a person. */
-export function redactedExchange(outcome: HttpOutcome): { readonly body: unknown; readonly hash: string } {
-  if (outcome.kind !== "answer") return { body: { outcome: outcome.kind }, hash: sha256(outcome.kind) };
-  return { body: { status: outcome.result.status }, hash: sha256(outcome.result.body) };
 }

@@ -111,7 +111,8 @@ function checkPut(context: Context, { order, problems }: PutRequest): Result<Che
   if (currency === undefined) fault("currency", "is required");
   else if (!isKnown) fault("currency", "is not a currency that Bursar knows");
   if (amount === undefined) fault("amount", "is required");
-  const amountMinor = amount !== undefined && isKnown ? readAmount(amount, currency, { field: "amount", fault }) : null;
+  const isGiven = amount !== undefined;
+  const amountMinor = isGiven ? readAmount(amount, isKnown ? currency : null, { field: "amount", fault }) : null;
   const instrument = checkInstrument(context, order, fault);
   checkRedirectUrl(order.redirectUrl, fault);
   if (faults.length > 0 || !website || !customerId || !currency || amountMinor === null) return err(invalid(faults));

@@ -104,7 +104,8 @@ function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woke
   if (context.now >= draft.request.expiresTime) askForEnd(draft, "expire");
   // Its wake-up was the end of the lifetime; otherwise it waits for a person.
   if (payout.status === "READY" && payout.isManual) return moved(carryOn(context, draft));
-  const isToBeSent = payout.status === "READY" || (payout.status === "INVOKING" && payout.send === "not_now");
+  const isAgain = payout.status === "INVOKING" && payout.send === "not_now" && !payout.moderationRequired;
+  const isToBeSent = payout.status === "READY" || isAgain;
   if (isToBeSent) return sendReady(context, draft, payout);
   if (isPlannedOrOpen(payout) || payout.status === "CANCELLING") return inquire(context, draft, payout);
   wakePayout(draft, payout.id, null);
