@@ -11,7 +11,7 @@ import { assert } from "./result.ts";
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** The part of the runtime's JSON that our library of types does not have yet. */
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+const exactJson = JSON as unknown as { rawJSON(text: string): unknown };
 
 /** A number as its decimal text. `JSON.stringify` writes that text and nothing else: 100.10 keeps its zero. */
 export class Exact {
@@ -23,7 +23,7 @@ export class Exact {
   }
 
   toJSON(): unknown {
-    return rawJSON(this.text);
+    return exactJson.rawJSON(this.text);
   }
 }
 

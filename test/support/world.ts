@@ -188,10 +188,13 @@ function replyOf(response: LightMyRequestResponse): Reply {
   return { status: response.statusCode, headers: response.headers, text, body };
 }
 
+function payloadOf(body: unknown): string | Buffer {
+  return typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+}
+
 function callerOf(app: FastifyInstance, ownKey: string): World["call"] {
   return async (method, path, ask = {}) => {
     const key = ask.key === undefined ? ownKey : ask.key;
-    const isText = typeof ask.body === "string" || Buffer.isBuffer(ask.body);
     const response = await app.inject({
       method,
       url: path,
@@ -200,14 +203,20 @@ function callerOf(app: FastifyInstance, ownKey: string): World["call"] {
         ...(ask.body === undefined ? {} : { "content-type": "application/json" }),
         ...ask.headers,
       },
-      ...(ask.body === undefined ? {} : { payload: isText ? (ask.body as string) : JSON.stringify(ask.body) }),
+      ...(ask.body === undefined ? {} : { payload: payloadOf(ask.body) }),
     });
     return replyOf(response);
   };
 }
 
-/** Builds one on a database of its own. */
-export async function openWorld(): Promise<World> {
+type Rig = Pick<World, "database" | "reads" | "provider" | "engine" | "broken" | "log" | "app"> & {
+  readonly store: Awaited<ReturnType<typeof openStore>>;
+  readonly vault: Vault;
+  close(): Promise<void>;
+};
+
+/** The parts, with nothing in the database. */
+async function openRig(): Promise<Rig> {
   const database = await testDatabase();
   const store = await openStore({ config: database.appConfig });
   const reader = openReader({ config: database.appConfig });
@@ -226,56 +235,48 @@ export async function openWorld(): Promise<World> {
   });
   const logger = pino({ level: "info" }, { write: (line: string) => log.push(JSON.parse(line) as Json) });
   const app = await buildApp({ engine, reads, publicUrl: () => PUBLIC_URL, log: logger });
+  const close = async (): Promise<void> => {
+    await engine.stop();
+    await app.close();
+    await reader.close();
+    await store.close();
+    await database.close();
+  };
+  return { database, store, vault, reads, provider, engine, broken, log, app, close };
+}
 
+function keyMaker({ store, vault }: Rig): World["makeKey"] {
   let keys = 0;
-  const makeKey: World["makeKey"] = async ({
-    organization = DEMO_ORGANIZATION,
-    kind = "test",
-    role = "owner",
-    book,
-  }) => {
+  return async ({ organization = DEMO_ORGANIZATION, kind = "test", role = "owner", book }) => {
     const of = book ?? bookId(organization, kind);
     await createBook(store, vault, { id: of, name: organization });
     const text = newKeyText(kind, realRng);
     await createApiKey(store, of, { text, id: `key_${keys++}`, label: "test", role });
     return text;
   };
+}
+
+/** Builds one on a database of its own. */
+export async function openWorld(): Promise<World> {
+  const rig = await openRig();
+  const { engine } = rig;
+  const book = bookId(DEMO_ORGANIZATION, "test");
+  const makeKey = keyMaker(rig);
+  const key = await makeKey({});
   const install: World["install"] = async (setup) => {
     await must(engine.run(book, installSetup, { ...NO_SETUP, ...setup }, { actor: "test" }));
   };
-  const book = bookId(DEMO_ORGANIZATION, "test");
-  const key = await makeKey({});
   await install(worldSetup());
-  await createCallbackAddress(store, book, { id: "pacc_demo", callbackId: CALLBACK_ID });
+  await createCallbackAddress(rig.store, book, { id: "pacc_demo", callbackId: CALLBACK_ID });
   await fund(engine, book);
-  const call = callerOf(app, key);
-  return {
-    app,
-    engine,
-    reads,
-    provider,
-    database,
-    key,
-    book,
-    broken,
-    log,
-    call,
-    makeKey,
-    install,
-    async until(path, wanted) {
-      const deadline = Date.now() + 10_000;
-      for (;;) {
-        const { body } = await call("GET", path);
-        if (wanted(body)) return body;
-        if (Date.now() > deadline) throw new Error(`not as wanted: ${JSON.stringify(body)}`);
-      }
-    },
-    async close() {
-      await engine.stop();
-      await app.close();
-      await reader.close();
-      await store.close();
-      await database.close();
-    },
+  const call = callerOf(rig.app, key);
+  const until: World["until"] = async (path, wanted) => {
+    const deadline = Date.now() + 10_000;
+    for (;;) {
+      const { body } = await call("GET", path);
+      if (wanted(body)) return body;
+      if (Date.now() > deadline) throw new Error(`not as wanted: ${JSON.stringify(body)}`);
+    }
   };
+  return { ...rig, key, book, call, makeKey, install, until };
 }
