@@ -133,7 +133,7 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
   });
   undo.add(() => engine.stop());
   const app = await buildApp({ engine, reads: openReads(reader), publicUrl: () => config.publicUrl ?? url, log });
-  undo.add(() => app.close());
+  undo.add(() => close(app));
   url = await listen(app, config);
   const newKey = await provision({ config, engine, store, vault }, sandbox?.url ?? null);
   engine.start();
@@ -145,6 +145,15 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
     lost: database.lock?.lost ?? new Promise(() => {}),
     stop: () => undo.run(),
   };
+}
+
+const CLOSE_GRACE_MS = 2_000;
+
+/** Answers what is being asked, then hangs up; also on connections that were opened and never used. */
+async function close(app: App): Promise<void> {
+  const cut = realTimer.after(CLOSE_GRACE_MS, () => app.server.closeAllConnections());
+  await app.close();
+  cut();
 }
 
 async function listen(app: App, config: Config): Promise<string> {

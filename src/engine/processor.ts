@@ -155,9 +155,11 @@ export class Processor {
 
   #scheduleSweep(delayMs: number): void {
     this.#cancelSweep = this.#options.timer.after(delayMs, () => {
-      void this.#sweep().finally(() => {
+      const sweep = this.#sweep().finally(() => {
+        this.#running.delete(sweep);
         if (!this.#isClosing) this.#scheduleSweep(SWEEP_MS);
       });
+      this.#running.add(sweep);
     });
   }
 

@@ -1,81 +1,14 @@
 // Method: real processes. Bursar is started as `npm start` starts it, on a data directory of its own, and judged by
 // what it prints, what it answers, and what the sandbox provider's book holds.
 import assert from "node:assert/strict";
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-
-const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-const READY_LIMIT_MS = 30_000;
-
-interface Process {
-  readonly child: ChildProcess;
-  readonly output: () => string;
-}
-
-function launch(dataDir: string, ports: { http: number; sandbox: number }): Process {
-  const child = spawn(process.execPath, [CLI, "start"], {
-    env: {
-      PATH: process.env["PATH"] ?? "",
-      PORT: String(ports.http),
-      BURSAR_SANDBOX_PORT: String(ports.sandbox),
-      BURSAR_DATA_DIR: dataDir,
-      LOG_LEVEL: "warn",
-    },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let output = "";
-  child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString("utf8")));
-  child.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString("utf8")));
-  return { child, output: () => output };
-}
-
-async function untilPrinted(process: Process, text: string): Promise<string> {
-  const deadline = Date.now() + READY_LIMIT_MS;
-  while (!process.output().includes(text)) {
-    if (Date.now() > deadline) throw new Error(`"${text}" was not printed:\n${process.output()}`);
-    if (process.child.exitCode !== null)
-      throw new Error(`it ended with ${process.child.exitCode}:\n${process.output()}`);
-    await sleep(20);
-  }
-  return process.output();
-}
-
-async function end(process: Process, signal: "SIGTERM" | "SIGKILL"): Promise<number | null> {
-  if (process.child.exitCode !== null || process.child.signalCode !== null) return process.child.exitCode;
-  process.child.kill(signal);
-  await once(process.child, "exit");
-  return process.child.exitCode;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (typeof address !== "object" || address === null) throw new Error("no port");
-  return address.port;
-}
-
-const dirs: string[] = [];
-
-function newDir(): string {
-  const dir = mkdtempSync(join(tmpdir(), "bursar-start-"));
-  dirs.push(dir);
-  return dir;
-}
-
-after(() => {
-  for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
-});
+import { CLI, end, freePort, launch, newDir, untilPrinted } from "../support/process.ts";
 
 /** Runs a pasted line in a shell, as a newcomer does, and returns the HTTP status and the body. */
 async function paste(line: string): Promise<{ status: number; body: Record<string, unknown> }> {
