@@ -164,6 +164,27 @@ async function below<T extends "payout" | "website">(
   return reader.rows(what.table, organizationId, { where, values: [organizationId, [...new Set(what.values)]] });
 }
 
+/** More moves than that during one read are left to the next one. */
+const STEADY_TRIES = 4;
+
+/**
+ * A row with what is below it, as they stood together: when the row has moved while the rest was read, both are read
+ * again. Otherwise an answer could show a payout's end beside an invoice that does not know of it.
+ */
+async function steadily<R extends { readonly version: number }, W>(
+  read: () => Promise<R | null>,
+  below: (row: R) => Promise<readonly W[]>,
+): Promise<W | null> {
+  let row = await read();
+  for (let tries = 1; row !== null; tries++) {
+    const [whole] = await below(row);
+    const now = await read();
+    if (now === null || now.version === row.version || tries >= STEADY_TRIES) return whole ?? null;
+    row = now;
+  }
+  return null;
+}
+
 class PostgresReads implements Reads {
   readonly #reader: Reader;
 
@@ -211,11 +232,11 @@ class PostgresReads implements Reads {
     return rows[0] ?? null;
   }
 
-  async invoice(organizationId: string, id: string): Promise<InvoiceBelow | null> {
-    const invoice = await this.#one("invoice", organizationId, id);
-    if (invoice === null) return null;
-    const [whole] = await this.#belowInvoices(organizationId, [invoice]);
-    return whole ?? null;
+  invoice(organizationId: string, id: string): Promise<InvoiceBelow | null> {
+    return steadily(
+      () => this.#one("invoice", organizationId, id),
+      (invoice) => this.#belowInvoices(organizationId, [invoice]),
+    );
   }
 
   async invoices(organizationId: string, query: ListQuery): Promise<Page<InvoiceBelow>> {
@@ -223,7 +244,7 @@ class PostgresReads implements Reads {
     return { ...page, rows: await this.#belowInvoices(organizationId, page.rows) };
   }
 
-  /** What is below is read after what is above: it may be newer, which harms nobody, and never older. */
+  /** What is below is read after what is above: in a list it may be newer, and is never older. */
   async #belowInvoices(organizationId: string, invoices: readonly Invoice[]): Promise<InvoiceBelow[]> {
     const requestIds = invoices.map((invoice) => invoice.requestId).filter((id) => id !== null);
     if (requestIds.length === 0) return invoices.map((invoice) => ({ invoice, payouts: [], entries: [] }));
@@ -245,11 +266,11 @@ class PostgresReads implements Reads {
     });
   }
 
-  async request(organizationId: string, id: string): Promise<RequestBelow | null> {
-    const request = await this.#one("request", organizationId, id);
-    if (request === null) return null;
-    const [whole] = await this.#belowRequests(organizationId, [request]);
-    return whole ?? null;
+  request(organizationId: string, id: string): Promise<RequestBelow | null> {
+    return steadily(
+      () => this.#one("request", organizationId, id),
+      (request) => this.#belowRequests(organizationId, [request]),
+    );
   }
 
   async requests(organizationId: string, query: ListQuery): Promise<Page<RequestBelow>> {

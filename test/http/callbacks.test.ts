@@ -31,6 +31,8 @@ async function atProvider() {
 }
 
 const statusOf = (invoice: Json): unknown => (invoice["payouts"] as Json[])[0]?.["status"];
+/** What a message could change; an inquiry in between may count itself. */
+const money = (invoice: Json): unknown => [invoice["status"], statusOf(invoice), invoice["ledgerTransactions"]];
 const read = async (path: string): Promise<Json> => (await world.call("GET", path)).body;
 
 describe("a provider's message", () => {
@@ -43,7 +45,7 @@ describe("a provider's message", () => {
     const processed = await read(path);
     assert.equal(processed["status"], "processed");
     assert.equal((await send(callback)).status, 200);
-    assert.deepEqual(await read(path), processed);
+    assert.deepEqual(money(await read(path)), money(processed));
   });
 
   test("that is forged changes nothing", async () => {
@@ -62,7 +64,7 @@ describe("a provider's message", () => {
       assert.equal(reply.status, 401, reply.text);
       assert.equal(reply.body["code"], "unauthorized");
     }
-    assert.deepEqual(await read(path), open);
+    assert.deepEqual(money(await read(path)), money(open));
     assert.equal((await send(good)).status, 200);
   });
 

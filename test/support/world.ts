@@ -35,12 +35,19 @@ const CALLBACK_ID = "callback-address-of-pacc-demo";
 export class ScriptedProvider implements Http {
   readonly orders: HttpOrder[] = [];
   /** Its answer to each request; by default it holds every order and never ends one. */
-  answer: (order: HttpOrder) => HttpOutcome | Promise<HttpOutcome> = (order) => said(order, "queued");
+  answer: (order: HttpOrder) => HttpOutcome | Promise<HttpOutcome> = (order) => said(this.#aboutWhat(order), "queued");
 
   async send(order: HttpOrder): Promise<HttpOutcome> {
     if (!order.maySend()) return { kind: "not_sent", reason: "the lease is over" };
     this.orders.push(order);
     return this.answer(order);
+  }
+
+  /** The order itself, or the one that an inquiry asks about. */
+  #aboutWhat(order: HttpOrder): HttpOrder {
+    if (order.draft.body !== null) return order;
+    const reference = order.draft.path.split("/").at(-1) ?? "";
+    return this.orders.find((each) => each.draft.body?.includes(reference)) ?? order;
   }
 }
 
