@@ -3,12 +3,12 @@
  * books in memory and faults. Nothing in the engine reaches past these interfaces.
  */
 import type { HttpDraft, HttpResult } from "../connectors/contract.ts";
+import type { Happening } from "../core/events.ts";
 import type { Invoice } from "../core/invoice.ts";
 import type { Entry, LedgerAccount } from "../core/ledger.ts";
 import type { Customer, FundsMovement, PaymentInstrument, Website } from "../core/merchant.ts";
 import type { Payout } from "../core/payout.ts";
 import type { PayoutRequest } from "../core/request.ts";
-import type { Resolution } from "../core/resolution.ts";
 import type { DepositAccount, ProviderAccount, Route, Scheme } from "../core/routing.ts";
 
 /** One book of an organization, live or test; its id is the tenant everywhere in the database. */
@@ -74,19 +74,9 @@ export interface Work {
 }
 
 /** A row of history: one per aggregate and transaction; the event that the outside sees is the same row. */
-export interface History {
+export interface History extends Happening {
   readonly organizationId: string;
-  readonly sequence: number;
-  readonly kind: "invoice" | "request" | "payout";
-  readonly subject: string;
-  readonly versionFrom: number;
-  readonly versionTo: number;
-  readonly moves: readonly string[];
-  readonly status: string;
-  readonly resolution: Resolution | null;
-  readonly moderationRequired: boolean;
   readonly commandId: string;
-  readonly time: number;
 }
 
 /** What caused a change: an API call, a provider's answer, a callback, a person, a timer. Inbox and evidence at once. */

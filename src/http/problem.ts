@@ -2,8 +2,9 @@
 
 import { ERRORS, type ErrorCode, type InvalidField, invalid, type Refusal, refusal } from "../core/errors.ts";
 import { OutcomeUnknown, StoreUnavailable } from "../core/faults.ts";
+import { MalformedJson } from "../core/json.ts";
 import type { StoredAnswer } from "../engine/command.ts";
-import { MalformedJson, writeJson } from "./json.ts";
+import { writeJson } from "./json.ts";
 
 export const PROBLEM = "application/problem+json";
 

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { MAX_DEPTH, MalformedJson } from "../../src/core/json.ts";
 import { Exact } from "../../src/core/views.ts";
 import { faultsOf, readBody, withoutFaulty } from "../../src/http/body.ts";
-import { decimalText, MAX_DEPTH, MalformedJson, parseJson, writeJson } from "../../src/http/json.ts";
+import { decimalText, parseJson, writeJson } from "../../src/http/json.ts";
 import { Refused } from "../../src/http/problem.ts";
 import { DECIMAL_KEYWORD } from "../../src/http/schema.ts";
 

@@ -15,7 +15,7 @@ import { Vault } from "../../src/engine/vault.ts";
 import { buildApp } from "../../src/http/app.ts";
 import { openSandbox } from "../../src/sandbox/server.ts";
 import { openStore } from "../../src/store/postgres.ts";
-import { openReader } from "../../src/store/reader.ts";
+import { openReader, type Reader } from "../../src/store/reader.ts";
 import { openReads } from "../../src/store/reads.ts";
 import { testDatabase } from "./database.ts";
 
@@ -59,14 +59,10 @@ export interface Gateway {
 export async function openGateway(): Promise<Gateway> {
   const database = await testDatabase();
   const dir = mkdtempSync(join(tmpdir(), "bursar-gateway-"));
-  const sandbox = await openSandbox({
-    dataDir: dir,
-    port: 0,
-    instance: "test",
-    onFault: (error) => broken.push(`sandbox: ${String(error)}`),
-  });
-  const sandboxUrl = `http://127.0.0.1:${sandbox.port}`;
   const broken: string[] = [];
+  const onFault = (error: unknown): void => void broken.push(`sandbox: ${String(error)}`);
+  const sandbox = await openSandbox({ dataDir: dir, port: 0, instance: "test", onFault });
+  const sandboxUrl = `http://127.0.0.1:${sandbox.port}`;
   const store = await openStore({ config: database.appConfig });
   const reader = openReader({ config: database.appConfig });
   const outbound = openOutbound({ mayReachPrivate: true });
@@ -100,13 +96,7 @@ export async function openGateway(): Promise<Gateway> {
     broken,
     call,
     until: (invoiceId, wanted, limitMs = 60_000) => until(call, invoiceId, { wanted, limitMs }),
-    async openItems(subject) {
-      const found = await reader.rows("moderationItem", book, {
-        where: "t.subject = $1 and t.status = 'open'",
-        values: [subject],
-      });
-      return found.map(({ reason, isIncident }) => ({ reason, isIncident }));
-    },
+    openItems: (subject) => openItems(reader, book, subject),
     ...provider(sandboxUrl),
     async close() {
       await engine.stop();
@@ -119,6 +109,12 @@ export async function openGateway(): Promise<Gateway> {
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function openItems(reader: Reader, book: string, subject: string) {
+  const where = "t.subject = $1 and t.status = 'open'";
+  const found = await reader.rows("moderationItem", book, { where, values: [subject] });
+  return found.map(({ reason, isIncident }) => ({ reason, isIncident }));
 }
 
 function caller(url: string, key: string): Gateway["call"] {
