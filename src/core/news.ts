@@ -268,6 +268,13 @@ function hearFact(
     inquireLater(draft, payout, truth);
     return;
   }
+  if (PAYOUT_MEANING[payout.status].class === "planned") {
+    // Nobody of ours has sent it, and yet it is there: it is not sent any more, and a person must look.
+    flag(draft, payout.id);
+    const details = { operation, fact: answer.fact };
+    draft.items.push({ kind: "payout", subject: payout.id, reason: "not_sent_by_us", isIncident: true, details });
+    return;
+  }
   const wrong = differences(payout, answer);
   if (wrong.length > 0) {
     flag(draft, payout.id);

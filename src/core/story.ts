@@ -39,6 +39,7 @@ export interface Item {
 export const ITEM_REASONS = {
   outcome_unknown: "What became of a payout is not known.",
   answer_differs: "The provider speaks of another amount, currency, payee or reference than ours.",
+  not_sent_by_us: "The provider knows a payout that we have not sent.",
   paid_late: "A payout that had ended was paid after all.",
   paid_too_much: "More was paid than asked, or a part was paid twice.",
   returned_too_much: "More came back than was paid.",

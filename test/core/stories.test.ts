@@ -197,6 +197,15 @@ test("returned after success: the money is the merchant's again, the commission 
   assert.equal(story.books["available:web:USD"], -500n, "the same return again changes nothing");
 });
 
+test("news of a payout that we have not sent flags it and moves nothing", () => {
+  const story = new Telling({ isHeld: true });
+  assert.deepEqual(story.statuses, ["READY"]);
+  story.fact("paid");
+  assert.deepEqual(story.statuses, ["READY"]);
+  assert.equal(story.payout.moderationRequired, true);
+  assert.deepEqual(story.items, ["not_sent_by_us"]);
+});
+
 test("a return heard before its payment ends like one heard after it", () => {
   const swapped = new Telling({ fee: FIVE_PERCENT });
   swapped.fact("returned", { returnedMinor: 10_000n, paidMinor: 10_000n, returnId: "ret-1", sequence: 3 });

@@ -40,6 +40,8 @@ export interface OrderOptions {
   readonly attemptsLimit?: number;
   readonly routes?: readonly string[];
   readonly isBare?: boolean;
+  /** No send slot is free: payouts wait in READY. */
+  readonly isHeld?: boolean;
 }
 
 /** One order, told step by step. Every step folds its postings into the balances, as the ledger would. */
@@ -50,10 +52,12 @@ export class Telling {
   readonly moves: string[] = [];
   readonly items: string[] = [];
   readonly #routes: readonly string[];
+  readonly #isHeld: boolean;
   #ids = 0;
 
   constructor(options: OrderOptions = {}) {
     this.#routes = options.routes ?? ["r1", "r2"];
+    this.#isHeld = options.isHeld ?? false;
     const invoice = options.isBare ? null : invoiceOf(options, this.now);
     const request = requestOf(options, invoice, this.now);
     this.draft = begin(request, { now: invoice, before: null }, this.now);
@@ -73,7 +77,7 @@ export class Telling {
         this.#ids += 1;
         return `p${this.#ids}`;
       },
-      takeSendSlot: () => true,
+      takeSendSlot: () => !this.#isHeld,
       route: (excluded) => {
         const id = this.#routes.find((each) => !excluded.has(each));
         if (id === undefined) {

@@ -104,8 +104,9 @@ function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woke
   if (context.now >= draft.request.expiresTime) askForEnd(draft, "expire");
   // Its wake-up was the end of the lifetime; otherwise it waits for a person.
   if (payout.status === "READY" && payout.isManual) return moved(carryOn(context, draft));
-  const isAgain = payout.status === "INVOKING" && payout.send === "not_now" && !payout.moderationRequired;
-  const isToBeSent = payout.status === "READY" || isAgain;
+  // A flagged payout is never sent by a machine, only asked about.
+  const isUnsent = payout.status === "READY" || (payout.status === "INVOKING" && payout.send === "not_now");
+  const isToBeSent = isUnsent && !payout.moderationRequired;
   if (isToBeSent) return sendReady(context, draft, payout);
   if (isPlannedOrOpen(payout) || payout.status === "CANCELLING") return inquire(context, draft, payout);
   wakePayout(draft, payout.id, null);
