@@ -1,0 +1,128 @@
+/** Looks at every commit, and once more when everything has come to rest. */
+import { INVOICE_STATUSES } from "../../src/core/invoice.ts";
+import { isPlannedOrOpen, type Payout } from "../../src/core/payout.ts";
+import type { Changes, History } from "../../src/engine/ports.ts";
+import { type AnyRow, keyText } from "../../src/store/describe.ts";
+import { tableOf } from "../../src/store/tables.ts";
+import type { MemoryStore } from "../support/memory-store.ts";
+import type { Client } from "./clients.ts";
+import { HistoryAudit } from "./history-audit.ts";
+import { LedgerAudit } from "./ledger-audit.ts";
+import { MIRRORED, Mirror } from "./mirror.ts";
+import { type AccountPlace, Oracle } from "./oracle.ts";
+import { isSettled, OrderAudit } from "./order-audit.ts";
+import type { Scheduler } from "./scheduler.ts";
+import type { Tally } from "./tally.ts";
+
+/** Paid invoices may still be refunded, but nothing has to happen to them. */
+const RESTING: ReadonlySet<string> = new Set(["processed", "partially_processed"]);
+
+export class Auditor {
+  readonly mirror = new Mirror();
+  readonly oracle: Oracle;
+  readonly #tally: Tally;
+  readonly #scheduler: Scheduler;
+  readonly #ledger: LedgerAudit;
+  readonly #history: HistoryAudit;
+  readonly #orders: OrderAudit;
+
+  constructor(tally: Tally, scheduler: Scheduler, places: ReadonlyMap<string, AccountPlace>) {
+    this.#tally = tally;
+    this.#scheduler = scheduler;
+    this.oracle = new Oracle(this.mirror, tally, places);
+    this.#ledger = new LedgerAudit(this.mirror, tally);
+    this.#history = new HistoryAudit(tally);
+    this.#orders = new OrderAudit(this.mirror, tally);
+  }
+
+  /** Called for each commit that took effect, in their order, before anything else happens. */
+  committed(changes: Changes): void {
+    const history = changes.insert.history ?? [];
+    const changed = this.mirror.apply(changes);
+    for (const row of history) this.#scheduler.note(null, this.#line(row));
+    this.#ledger.committed(changes.insert.entry ?? [], changed);
+    this.#history.committed(history, changed);
+    this.#orders.committed(changed);
+    this.oracle.committed(changed);
+  }
+
+  #line(row: History): string {
+    const payout = row.kind === "payout" ? this.mirror.get("payout", [row.organizationId, row.subject]) : null;
+    const name = payout === null ? this.#nameOf(row) : `${payout.reference.slice(0, 8)} (${payout.attempt})`;
+    const moves = row.moves.map((move) => move.replace(/^\w+\./, "")).join(" ");
+    return `commit ${row.kind} ${name}: ${moves || row.status}, ${row.resolution ?? "-"}${payout === null ? "" : detailsOf(payout)}`;
+  }
+
+  #nameOf(row: History): string {
+    const key = [row.organizationId, row.subject];
+    const request = row.kind === "request" ? this.mirror.get("request", key) : null;
+    const invoiceId = row.kind === "invoice" ? row.subject : (request?.invoiceId ?? "");
+    return this.mirror.get("invoice", [row.organizationId, invoiceId])?.referenceId ?? row.subject;
+  }
+
+  isAtRest(): boolean {
+    for (const payout of this.mirror.rows("payout")) if (isPlannedOrOpen(payout)) return false;
+    for (const request of this.mirror.rows("request")) if (!isSettled(request.dispatchStatus)) return false;
+    for (const invoice of this.mirror.rows("invoice")) {
+      if (!RESTING.has(invoice.status) && !INVOICE_STATUSES[invoice.status].final) return false;
+    }
+    return true;
+  }
+
+  /** When the time is over: is everything final, or has a person been asked? Was nothing lost? */
+  finish(store: MemoryStore, clients: readonly Client[]): void {
+    this.#compareStores(store);
+    this.oracle.finish();
+    this.#ledger.finish();
+    for (const payout of this.mirror.rows("payout")) {
+      if (isPlannedOrOpen(payout) && !this.#isAsked(payout.organizationId, payout.id, payout.requestId)) {
+        this.#tally.judge("stuck", `payout ${payout.id} is still ${payout.status}`);
+      }
+    }
+    for (const invoice of this.mirror.rows("invoice")) {
+      const isOver = RESTING.has(invoice.status) || INVOICE_STATUSES[invoice.status].final;
+      if (isOver) continue;
+      const payouts = this.mirror.payoutsOf(invoice.organizationId, invoice.requestId ?? "");
+      const subjects = [invoice.id, invoice.requestId ?? "", ...payouts.map((payout) => payout.id)];
+      if (!this.#isAsked(invoice.organizationId, ...subjects)) {
+        this.#tally.judge("stuck", `invoice ${invoice.referenceId} is still ${invoice.status}`);
+      }
+    }
+    for (const client of clients) this.#checkClient(client);
+  }
+
+  /** An unknown outcome excuses nothing here: by now the provider has told the truth to whoever asked. */
+  #isAsked(organizationId: string, ...subjects: readonly string[]): boolean {
+    return subjects.some((subject) => this.#orders.isModerated(organizationId, subject, "outcome_unknown"));
+  }
+
+  #checkClient(client: Client): void {
+    const { name, book } = client.order;
+    if (!client.isDone) this.#tally.judge("stuck", `${name} was never answered`);
+    if (client.invoiceId === null) return;
+    const invoice = this.mirror.get("invoice", [book, client.invoiceId]);
+    if (invoice?.referenceId !== name) this.#tally.judge("lost", `${name} was answered 201 and is not there`);
+  }
+
+  /** The auditor must not be fooled by its own copy. */
+  #compareStores(store: MemoryStore): void {
+    for (const table of MIRRORED) {
+      const { primary, columns } = tableOf(table);
+      const rows = store.rows(table) as unknown as readonly AnyRow[];
+      const mirrored = [...this.mirror.rows(table)] as unknown as readonly AnyRow[];
+      const byKey = new Map(mirrored.map((row) => [keyText(primary.map((name) => row[name] as string)), row]));
+      const plain = Object.keys(columns).filter((name) => !["json", "bytes"].includes(columns[name]?.type ?? ""));
+      const isSame = rows.every((row) => {
+        const twin = byKey.get(keyText(primary.map((name) => row[name] as string)));
+        return twin !== undefined && plain.every((name) => twin[name] === row[name]);
+      });
+      if (!isSame || rows.length !== mirrored.length) this.#tally.judge("broken", `the auditor's ${table} rows differ`);
+    }
+  }
+}
+
+function detailsOf(payout: Payout): string {
+  const { send, sends, notNows, inquiries, evidence, moderationRequired, providerAccountId } = payout;
+  const flag = moderationRequired ? " flagged" : "";
+  return ` [${providerAccountId} ${send} sends ${sends} not-nows ${notNows} inquiries ${inquiries} ${evidence ?? "-"}${flag}]`;
+}

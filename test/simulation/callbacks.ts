@@ -1,0 +1,70 @@
+/** Callbacks on their way to us: delivered as the HTTP interface would, tried again until one is taken. */
+import type { RawCallback } from "../../src/connectors/contract.ts";
+import { sha256 } from "../../src/core/ids.ts";
+import { hearCallback } from "../../src/engine/commands/callback.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import type { Cluster } from "./cluster.ts";
+import type { AccountPlace } from "./oracle.ts";
+import type { Scheduler } from "./scheduler.ts";
+import type { Tally } from "./tally.ts";
+
+const TRY_AGAIN_MS = [500, 1_000, 2_000, 5_000, 15_000] as const;
+
+export interface CallbackWorld {
+  readonly scheduler: Scheduler;
+  readonly cluster: Cluster;
+  readonly tally: Tally;
+}
+
+/** Whose callback address it is. */
+export interface Address extends AccountPlace {
+  readonly callbackId: string;
+}
+
+export class Callbacks {
+  readonly #world: CallbackWorld;
+  readonly #addresses: ReadonlyMap<string, Address>;
+
+  constructor(world: CallbackWorld, addresses: readonly Address[]) {
+    this.#world = world;
+    this.#addresses = new Map(addresses.map((each) => [each.callbackId, each]));
+  }
+
+  deliver(callbackId: string, message: RawCallback, tries = 0): void {
+    const { cluster, scheduler, tally } = this.#world;
+    const again = TRY_AGAIN_MS[tries];
+    void cluster
+      .call("callback", (engine) => this.#receive(engine, callbackId, message))
+      .then((status) => {
+        if (status === 200) return;
+        // No answer, or the database was away: come again. Anything else means that we do not know our own provider.
+        if (status !== null) tally.judge("broken", `a callback is answered ${status}`);
+        if (again === undefined) tally.reach("callback given up");
+        else scheduler.after(again, null, "", () => this.deliver(callbackId, message, tries + 1));
+      });
+  }
+
+  /** What the route of a callback does: find the account, verify the raw bytes, read, store, answer. */
+  async #receive(engine: Engine, callbackId: string, message: RawCallback): Promise<number> {
+    const address = this.#addresses.get(callbackId);
+    const found = address === undefined ? null : await engine.account(address.organizationId, address.accountId);
+    if (address === undefined || found?.connector.verifyCallback === undefined) return 404;
+    const { connector, account, now } = found;
+    if (!found.connector.verifyCallback(message, account, now)) return 401;
+    for (const news of connector.readCallback?.(message, account) ?? []) {
+      const cause = {
+        actor: `provider:${account.id}`,
+        providerAccountId: account.id,
+        messageId: news.messageId,
+        verified: true,
+        body: { reference: news.reference, fact: news.answer.fact },
+        bodyHash: sha256(message.body),
+      };
+      const payload = { providerAccountId: account.id, news };
+      const heard = await engine.run(address.organizationId, hearCallback, payload, cause);
+      if (!heard.ok) return 500;
+      this.#world.tally.reach(`callback ${heard.value}`);
+    }
+    return 200;
+  }
+}

@@ -1,0 +1,139 @@
+/** The merchants: each order is sent until it is answered, always under the same referenceId, sometimes once more. */
+import type { Refusal } from "../../src/core/errors.ts";
+import type { Result } from "../../src/core/result.ts";
+import type { InvoiceOrder } from "../../src/engine/commands/invoice-order.ts";
+import { createInvoice, type InvoiceRows, processInvoice } from "../../src/engine/commands/invoices.ts";
+import type { Cluster } from "./cluster.ts";
+import { CURRENCIES, type SimOrganization, serviceOf } from "./organizations.ts";
+import type { Random } from "./random.ts";
+import type { Scheduler } from "./scheduler.ts";
+import type { Tally } from "./tally.ts";
+
+const RETRY_MS = 3_000;
+const SECOND_MS = 1_000;
+const ACTOR = { actor: "key:simulation" };
+
+export interface Order {
+  readonly name: string;
+  readonly book: string;
+  readonly body: InvoiceOrder;
+  /** When it is first sent, milliseconds since the beginning. */
+  readonly startMs: number;
+  /** Whether it is sent again after its answer. */
+  readonly isRepeated: boolean;
+}
+
+export interface ClientWorld {
+  readonly scheduler: Scheduler;
+  readonly cluster: Cluster;
+  readonly tally: Tally;
+  readonly random: Random;
+}
+
+/** Draws the orders of a seed. `now`: the time of the beginning, milliseconds since 1970. */
+export function drawOrders(
+  organizations: readonly SimOrganization[],
+  of: { count: number; withinMs: number; now: number },
+  random: Random,
+): readonly Order[] {
+  return Array.from({ length: of.count }, (_, index) => {
+    const organization = random.pick(organizations);
+    const name = `order-${index + 1}`;
+    const startMs = random.between(0, Math.floor(of.withinMs * 0.8));
+    const isManual = random.chance(0.15);
+    // Whatever waits for a command that is never given must end by itself within the simulation.
+    const isShort = isManual || random.chance(0.15);
+    const expiresTime = of.now + startMs + random.between(5, 90) * SECOND_MS;
+    return {
+      name,
+      book: organization.book,
+      startMs,
+      isRepeated: random.chance(0.2),
+      body: {
+        referenceId: name,
+        websiteId: organization.websiteId,
+        ...amountOf(random),
+        fields: { account: `payee of ${name}` },
+        attemptsLimit: random.between(1, 6),
+        ...(isManual ? { autoprocess: false } : {}),
+        ...(isShort ? { expiresTime } : {}),
+      },
+    };
+  });
+}
+
+/** Same currency or across two; the account's amount or the payee's; now and then more than there is. */
+function amountOf(random: Random): Pick<InvoiceOrder, "currency" | "service" | "amount" | "serviceAmount"> {
+  const currency = random.pick(CURRENCIES);
+  const service = serviceOf(random.pick(CURRENCIES));
+  const whole = random.chance(0.03) ? 5_000_000 : random.between(5, random.pick([20, 500, 20_000]));
+  const text = `${whole}.${String(random.between(0, 99)).padStart(2, "0")}`;
+  return { currency, service, ...(random.chance(0.7) ? { amount: text } : { serviceAmount: text }) };
+}
+
+export class Client {
+  readonly order: Order;
+  /** The id that a 201 named; null: none was received. */
+  invoiceId: string | null = null;
+  isDone = false;
+  readonly #world: ClientWorld;
+  #isRepeating: boolean;
+
+  constructor(order: Order, world: ClientWorld) {
+    this.order = order;
+    this.#world = world;
+    this.#isRepeating = order.isRepeated;
+  }
+
+  start(): void {
+    this.#world.scheduler.after(this.order.startMs, null, "", () => this.#create());
+  }
+
+  #create(): void {
+    const { book, name, body } = this.order;
+    const create = this.#world.cluster.call(`create ${name}`, (engine) =>
+      engine.run(book, createInvoice, { order: body, problems: [] }, ACTOR),
+    );
+    void create.then((answer) => this.#created(answer));
+  }
+
+  #created(answer: Result<InvoiceRows, Refusal> | null): void {
+    const { tally, scheduler } = this.#world;
+    const { name, body } = this.order;
+    if (answer === null) {
+      tally.reach("order repeated");
+      this.#later(() => this.#create());
+      return;
+    }
+    scheduler.note(null, `${name} is answered ${answer.ok ? 201 : answer.error.code}`);
+    if (!answer.ok) {
+      if (this.invoiceId !== null) tally.judge("lost", `${name} was taken and is refused now: ${answer.error.code}`);
+      this.isDone = true;
+      return;
+    }
+    const { id } = answer.value.invoice;
+    if (this.invoiceId !== null && this.invoiceId !== id) tally.judge("lost", `${name} is another invoice now`);
+    this.invoiceId = id;
+    if (this.#isRepeating) {
+      this.#isRepeating = false;
+      this.#later(() => this.#create());
+    } else if (body.autoprocess === false) this.#process(id);
+    else this.isDone = true;
+  }
+
+  /** Any answer ends it: taken, or not in a status in which it can be processed any more. */
+  #process(invoiceId: string): void {
+    const { book, name } = this.order;
+    const process = this.#world.cluster.call(`process ${name}`, (engine) =>
+      engine.run(book, processInvoice, { invoiceId, acceptQuote: false }, ACTOR),
+    );
+    void process.then((answer) => {
+      if (answer === null) this.#later(() => this.#process(invoiceId));
+      else this.isDone = true;
+    });
+  }
+
+  #later(task: () => void): void {
+    this.#world.scheduler.after(this.#world.random.between(1, RETRY_MS), null, "", task);
+  }
+}

@@ -1,0 +1,166 @@
+/** Do the rows of each order belong together? Sums, open parts, evidence, what is frozen, and whether it goes on. */
+
+import { countedMinor, isPlannedOrOpen, PAYOUT_MEANING, type Payout } from "../../src/core/payout.ts";
+import type { PayoutRequest } from "../../src/core/request.ts";
+import { DISPATCH_STATUSES, type DispatchStatus } from "../../src/core/request.ts";
+import type { ItemReason } from "../../src/core/story.ts";
+import type { Change, Mirror } from "./mirror.ts";
+import type { Tally } from "./tally.ts";
+
+/** What no update may change in a payout. `requestHash` is written once. */
+const FROZEN = [
+  "requestId",
+  "part",
+  "attempt",
+  "routeId",
+  "providerAccountId",
+  "depositAccountId",
+  "service",
+  "currency",
+  "amountMinor",
+  "destinationHash",
+  "reference",
+] as const satisfies readonly (keyof Payout)[];
+
+/** Statuses of a request whose workflow is over, though some may still be reversed. */
+const SETTLED: ReadonlySet<DispatchStatus> = new Set<DispatchStatus>(["PROCESSED", "PARTIALLY_PROCESSED"]);
+
+export function isSettled(status: DispatchStatus): boolean {
+  return SETTLED.has(status) || DISPATCH_STATUSES[status].final;
+}
+
+export class OrderAudit {
+  readonly #mirror: Mirror;
+  readonly #tally: Tally;
+
+  constructor(mirror: Mirror, tally: Tally) {
+    this.#mirror = mirror;
+    this.#tally = tally;
+  }
+
+  committed(changes: readonly Change[]): void {
+    const requests = new Map<string, PayoutRequest>();
+    const touch = (organizationId: string, requestId: string): void => {
+      const request = this.#mirror.get("request", [organizationId, requestId]);
+      if (request !== null) requests.set(`${organizationId} ${requestId}`, request);
+    };
+    for (const change of changes) {
+      const row = change.after ?? change.before;
+      if (row === null) continue;
+      if (change.table === "request" && change.after !== null) touch(change.after.organizationId, change.after.id);
+      if (change.table === "payout" && change.after !== null) {
+        touch(change.after.organizationId, change.after.requestId);
+        this.#checkPayout(change.before, change.after);
+      }
+      if (change.table === "openPart") {
+        const part = change.after ?? change.before;
+        if (part !== null) touch(part.organizationId, part.requestId);
+      }
+      if (change.table === "work" && change.before !== null) this.#touchWork(change.before, touch);
+    }
+    for (const request of requests.values()) this.#checkRequest(request);
+  }
+
+  #touchWork(
+    work: { organizationId: string; kind: string; subject: string },
+    touch: (organizationId: string, requestId: string) => void,
+  ): void {
+    if (work.kind === "request") touch(work.organizationId, work.subject);
+    if (work.kind !== "payout") return;
+    const payout = this.#mirror.get("payout", [work.organizationId, work.subject]);
+    if (payout !== null) touch(work.organizationId, payout.requestId);
+  }
+
+  #checkPayout(before: Payout | null, after: Payout): void {
+    if (before === null) {
+      this.#checkSuccessor(after);
+      return;
+    }
+    for (const name of FROZEN) {
+      if (before[name] !== after[name]) this.#tally.judge("no_intent", `${name} of payout ${after.id} has changed`);
+    }
+    if (before.requestHash !== null && before.requestHash !== after.requestHash) {
+      this.#tally.judge("no_intent", `the request of payout ${after.id} is built anew`);
+    }
+    if (before.status !== after.status) this.#noteEnd(after);
+  }
+
+  /** A further attempt stands on stored evidence that the one before is not paid. */
+  #checkSuccessor(payout: Payout): void {
+    const others = this.#mirror.payoutsOf(payout.organizationId, payout.requestId);
+    const before = others.find((each) => each.part === payout.part && each.attempt === payout.attempt - 1);
+    if (payout.attempt > 1) this.#tally.reach("next attempt");
+    const isProven =
+      before?.evidence !== null && before !== undefined && PAYOUT_MEANING[before.status].class === "not_paid";
+    if (payout.attempt > 1 && !isProven) {
+      this.#tally.judge("open_part", `payout ${payout.id} follows one that is ${before?.status ?? "not there"}`);
+    }
+  }
+
+  #noteEnd(payout: Payout): void {
+    if (payout.evidence !== null) this.#tally.reach(`evidence ${payout.evidence}`);
+    if (PAYOUT_MEANING[payout.status].class !== "not_paid" || payout.firstSendTime === null) return;
+    if (payout.evidence === null)
+      this.#tally.judge("open_part", `payout ${payout.id} is ${payout.status} without evidence`);
+  }
+
+  #checkRequest(request: PayoutRequest): void {
+    const payouts = this.#mirror.payoutsOf(request.organizationId, request.id);
+    this.#checkSums(request, payouts);
+    this.#checkParts(request, payouts);
+    this.#checkGoesOn(request, payouts);
+  }
+
+  #checkSums(request: PayoutRequest, payouts: readonly Payout[]): void {
+    const { amountMinor, availableMinor, overpaidMinor, paidMinor } = request;
+    const counted = payouts.reduce((sum, payout) => sum + countedMinor(payout), 0n);
+    const paid = payouts.reduce((sum, payout) => sum + payout.processedMinor - payout.returnedMinor, 0n);
+    const isRight =
+      amountMinor + overpaidMinor === availableMinor + counted &&
+      availableMinor >= 0n &&
+      availableMinor <= amountMinor &&
+      paidMinor === paid;
+    if (isRight) return;
+    const sums = `${amountMinor} + ${overpaidMinor}, available ${availableMinor}, counted ${counted}, paid ${paidMinor} of ${paid}`;
+    this.#tally.judge("arithmetic", `request ${request.id}: ${sums}`);
+  }
+
+  /** At most one payout of a part is planned or open, and its row says which. */
+  #checkParts(request: PayoutRequest, payouts: readonly Payout[]): void {
+    const open = payouts.filter(isPlannedOrOpen);
+    for (const part of new Set(payouts.map((payout) => payout.part))) {
+      const row = this.#mirror.get("openPart", [request.organizationId, request.id, part]);
+      const ids = open.filter((payout) => payout.part === part).map((payout) => payout.id);
+      if (ids.length > 1)
+        this.#tally.judge("open_part", `part ${part} of ${request.id} has ${ids.length} open payouts`);
+      if ((row?.payoutId ?? null) !== (ids[0] ?? null)) {
+        this.#tally.judge("open_part", `part ${part} of ${request.id} is ${ids[0]}'s, its row says ${row?.payoutId}`);
+      }
+    }
+  }
+
+  /** Rule 8: what is not final has a wake-up, or a person has been asked. */
+  #checkGoesOn(request: PayoutRequest, payouts: readonly Payout[]): void {
+    const { organizationId } = request;
+    const isAwaited = (kind: string, subject: string): boolean =>
+      this.#mirror.get("work", [organizationId, kind, subject]) !== null || this.isModerated(organizationId, subject);
+    const open = payouts.filter((payout) => isPlannedOrOpen(payout) && !payout.isManual);
+    for (const payout of open) {
+      if (!isAwaited("payout", payout.id))
+        this.#tally.judge("stuck", `payout ${payout.id} (${payout.status}) has no wake-up`);
+    }
+    const goesOn = open.length > 0 || isAwaited("request", request.id);
+    if (!isSettled(request.dispatchStatus) && !goesOn) {
+      this.#tally.judge("stuck", `request ${request.id} (${request.dispatchStatus}) has no wake-up`);
+    }
+  }
+
+  /** Whether a person has been asked about a subject; `besides`: for another reason than this one. */
+  isModerated(organizationId: string, subject: string, besides?: ItemReason): boolean {
+    for (const item of this.#mirror.rows("moderationItem")) {
+      const isOf = item.organizationId === organizationId && item.subject === subject;
+      if (isOf && item.status === "open" && item.reason !== besides) return true;
+    }
+    return false;
+  }
+}

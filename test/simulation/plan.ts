@@ -1,0 +1,150 @@
+/**
+ * What one seed is about: how many of everything, which faults and how often. Every seed draws its own mix, with some
+ * faults left out, because a fault that is always there hides what happens without it.
+ */
+import type { Random } from "./random.ts";
+
+/** What the world does to us. The rate of each is a probability per opportunity. */
+export const FAULTS = {
+  lost_request: "A request never arrives.",
+  lost_answer: "A request arrives, its answer does not.",
+  late_arrival: "A request arrives after the client's timeout, within the declared bound.",
+  crash: "A process dies, between any two events or at a named point.",
+  pause: "A process stands still for longer than the lease, before the pre-send check or anywhere.",
+  pause_after_check: "A process stands still between the pre-send check and the first byte, within the declared pause.",
+  unreachable: "No connection: not a byte leaves.",
+} as const;
+export type Fault = keyof typeof FAULTS;
+
+/** Where a process may die, besides between any two events. */
+export const CRASH_POINTS = {
+  before_commit: "The decision is taken, the commit does not take effect.",
+  after_commit: "The commit takes effect, the process never learns of it.",
+  before_check: "The intent is committed, the pre-send check is not reached.",
+  after_check: "The pre-send check has passed, no byte leaves.",
+  after_leaving: "The request has left.",
+  before_outcome: "The answer has arrived, its outcome is not written.",
+} as const;
+export type CrashPoint = keyof typeof CRASH_POINTS;
+
+/** What the provider does with an order that arrives: its ordinary life, no fault. */
+export const OUTCOMES = {
+  paid_at_once: "Answers paid.",
+  paid_later: "Answers accepted, pays later, calls back.",
+  queued: "Answers queued, pays later, calls back.",
+  refused: "Refuses for good; another route may be tried.",
+  refused_payee: "Refuses for good because of the payee: nothing more is tried.",
+  failed_later: "Answers accepted, fails later, calls back.",
+  not_now: "Answers 429 or 503 and does nothing.",
+  error_after_accept: "Takes the order and answers with an error or with half a body.",
+  error_absent: "Answers with an error and does nothing.",
+} as const;
+export type Outcome = keyof typeof OUTCOMES;
+
+export interface Plan {
+  readonly seed: number;
+  readonly organizations: number;
+  readonly payouts: number;
+  readonly processes: readonly { readonly name: string; readonly isWorking: boolean; readonly lanes: number }[];
+  /** How long faults last, milliseconds. */
+  readonly safetyMs: number;
+  readonly faults: Readonly<Record<Fault, number>>;
+  /** How many of the pauses before the check end just in time for it to pass. */
+  readonly pausesInTime: number;
+  /** Whether processes also stand still between any two events. */
+  readonly hasStalls: boolean;
+  /** Whether only sends have bad luck: who asks quickly finds out first whether the wait window is too short. */
+  readonly sparesInquiries: boolean;
+  readonly crashPoints: Readonly<Record<CrashPoint, number>>;
+  readonly outcomes: Readonly<Record<Outcome, number>>;
+  /** Longest ordinary delay of one exchange with the database, milliseconds. */
+  readonly storeDelayMs: number;
+  /** Longest ordinary way of a message in one direction, milliseconds. */
+  readonly networkDelayMs: number;
+}
+
+const RATES = [0.03, 0.1, 0.3, 0.6] as const;
+
+/**
+ * Moods that chance alone would hardly ever put together. `slow_sender`: requests leave as late as they may, arrive as
+ * late as they may, and whoever sent them cannot report: the worst case that the wait window is made for.
+ */
+const MOODS = { mixed: 8, slow_sender: 2, calm: 0.5 } as const;
+
+export function drawPlan(seed: number, random: Random): Plan {
+  const mood = random.weighted(MOODS);
+  const processCount = mood === "slow_sender" ? 3 : random.between(1, 3);
+  const plan: Plan = {
+    seed,
+    organizations: random.between(1, 3),
+    payouts: random.between(3, 20),
+    processes: Array.from({ length: processCount }, (_, index) => ({
+      name: `p${index + 1}`,
+      // The first always calls providers; the others may serve the API alone.
+      isWorking: index === 0 || random.chance(0.75),
+      lanes: random.pick([1, 4]),
+    })),
+    safetyMs: random.between(30, 120) * 1000,
+    faults: drawFaults(random),
+    pausesInTime: 0.3,
+    hasStalls: random.chance(0.5),
+    sparesInquiries: random.chance(0.3),
+    crashPoints: drawRates(Object.keys(CRASH_POINTS) as CrashPoint[], () =>
+      random.chance(0.4) ? random.pick([0.005, 0.02, 0.06]) : 0,
+    ),
+    outcomes: drawRates(Object.keys(OUTCOMES) as Outcome[], (outcome) => weight(outcome, random)),
+    storeDelayMs: random.pick([1, 3, 20, 200]),
+    networkDelayMs: random.pick([5, 50, 400, 900]),
+  };
+  return inMood(plan, mood);
+}
+
+function drawFaults(random: Random): Plan["faults"] {
+  return {
+    lost_request: rate(random),
+    lost_answer: rate(random),
+    late_arrival: rate(random),
+    crash: random.chance(0.6) ? random.pick([0.2, 1, 3]) : 0,
+    pause: rate(random) / 4,
+    pause_after_check: rate(random) / 2,
+    unreachable: rate(random) / 4,
+  };
+}
+
+function inMood(plan: Plan, mood: keyof typeof MOODS): Plan {
+  switch (mood) {
+    case "mixed":
+      return plan;
+    case "slow_sender":
+      return {
+        ...plan,
+        // Somebody must be awake to ask too early.
+        processes: plan.processes.map((each) => ({ ...each, isWorking: true })),
+        outcomes: { ...plan.outcomes, not_now: 0, refused_payee: 0 },
+        faults: { ...NO_FAULTS, late_arrival: 0.8, pause: 0.3, pause_after_check: 0.7 },
+        pausesInTime: 0.9,
+        hasStalls: false,
+        sparesInquiries: true,
+        crashPoints: { ...NO_CRASHES, after_leaving: 0.3 },
+      };
+    case "calm":
+      return { ...plan, faults: NO_FAULTS, crashPoints: NO_CRASHES, hasStalls: false };
+  }
+}
+
+const NO_FAULTS = drawRates(Object.keys(FAULTS) as Fault[], () => 0);
+const NO_CRASHES = drawRates(Object.keys(CRASH_POINTS) as CrashPoint[], () => 0);
+
+function rate(random: Random): number {
+  return random.chance(0.6) ? random.pick(RATES) : 0;
+}
+
+/** Some way to pay is always left, else nothing could be paid twice. */
+function weight(outcome: Outcome, random: Random): number {
+  if (outcome === "paid_later") return 3;
+  return random.chance(0.65) ? random.pick([0.5, 1, 3]) : 0;
+}
+
+function drawRates<K extends string>(names: readonly K[], draw: (name: K) => number): Readonly<Record<K, number>> {
+  return Object.fromEntries(names.map((name) => [name, draw(name)])) as Record<K, number>;
+}

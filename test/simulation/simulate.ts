@@ -1,0 +1,246 @@
+/**
+ * One seed from its beginning to its verdicts: the engine and the connector of production, in as many processes as
+ * the plan says, on a store in memory, a network and a provider that are simulated. Faults first, then none until
+ * everything has come to rest.
+ */
+import type { Connector } from "../../src/connectors/contract.ts";
+import { sandbox } from "../../src/connectors/sandbox/connector.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import type { Changes, Store } from "../../src/engine/ports.ts";
+import { createBook, createCallbackAddress } from "../../src/engine/provision.ts";
+import { KEY_BYTES, Vault } from "../../src/engine/vault.ts";
+import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
+import { Auditor } from "./auditor.ts";
+import { Callbacks } from "./callbacks.ts";
+import { Client, drawOrders } from "./clients.ts";
+import { Cluster } from "./cluster.ts";
+import { httpPort } from "./network.ts";
+import { furnish, organizationsOf, placesOf, type SimOrganization } from "./organizations.ts";
+import { drawPlan, type Plan } from "./plan.ts";
+import { describe } from "./process.ts";
+import { Provider } from "./provider.ts";
+import { Random } from "./random.ts";
+import { Scheduler } from "./scheduler.ts";
+import { storePort } from "./store-port.ts";
+import { type Found, Tally } from "./tally.ts";
+import { Trace } from "./trace.ts";
+import { Weather } from "./weather.ts";
+
+/** The simulated day begins at a fixed moment: milliseconds since 1970. */
+const EPOCH = Date.UTC(2026, 0, 1);
+/** Without faults, everything must rest within this time. */
+const LIVENESS_MS = 3_600_000;
+/** Whatever is still on its way when everything rests arrives within this time. */
+const TAIL_MS = 60_000;
+const CHECK_EVERY = 32;
+const PUBLIC_URL = "http://bursar.simulated";
+
+export interface SimulationOptions {
+  /** The connector under test; the sandbox's own unless a test wires a broken one. */
+  readonly connector?: Connector;
+  /** Told of every line of the trace. */
+  readonly print?: (line: string) => void;
+}
+
+export interface Report {
+  readonly seed: number;
+  readonly plan: Plan;
+  readonly hash: string;
+  readonly steps: number;
+  readonly payouts: number;
+  readonly orders: number;
+  /** Orders that ended, by the status of their invoice; `refused` and `moderated` beside it. */
+  readonly ends: ReadonlyMap<string, number>;
+  /** How long everything took to rest after the last fault, milliseconds. */
+  readonly restedMs: number;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly reached: ReadonlyMap<string, number>;
+  readonly found: readonly Found[];
+}
+
+export async function simulate(seed: number, options: SimulationOptions = {}): Promise<Report> {
+  const simulation = new Simulation(seed, options);
+  return simulation.run();
+}
+
+class Simulation {
+  readonly #random: Random;
+  readonly #plan: Plan;
+  readonly #scheduler: Scheduler;
+  readonly #tally: Tally;
+  readonly #weather: Weather;
+  readonly #store: MemoryStore;
+  readonly #vault: Vault;
+  readonly #connector: Connector;
+  readonly #organizations: readonly SimOrganization[];
+  readonly #auditor: Auditor;
+  readonly #provider: Provider;
+  readonly #cluster: Cluster;
+  readonly #clients: readonly Client[];
+
+  constructor(seed: number, options: SimulationOptions) {
+    const random = new Random(`bursar ${seed}`);
+    this.#random = random;
+    this.#plan = drawPlan(seed, random.stream("plan"));
+    const scheduler = new Scheduler(new Trace(options.print ?? null));
+    this.#scheduler = scheduler;
+    this.#tally = new Tally(() => scheduler.now);
+    this.#weather = new Weather(this.#plan, random.stream("weather"), { scheduler, tally: this.#tally });
+    const now = (): number => EPOCH + scheduler.now;
+    this.#store = memoryStore({ clock: { now } });
+    const keys = random.stream("keys");
+    this.#vault = new Vault(keys.bytes(KEY_BYTES), { bytes: (count) => keys.bytes(count) });
+    this.#connector = options.connector ?? sandbox;
+    this.#organizations = organizationsOf(this.#plan.organizations);
+    this.#auditor = new Auditor(this.#tally, scheduler, placesOf(this.#organizations));
+    this.#cluster = this.#buildCluster();
+    const callbacks = this.#buildCallbacks();
+    this.#provider = new Provider(
+      {
+        scheduler,
+        weather: this.#weather,
+        tally: this.#tally,
+        now,
+        callBack: (callbackId, headers, body) => callbacks.deliver(callbackId, { headers, body }),
+      },
+      this.#organizations.flatMap((each) => each.accounts),
+      this.#auditor.oracle,
+    );
+    this.#auditor.oracle.watch(this.#provider);
+    this.#clients = this.#buildClients();
+  }
+
+  #buildCluster(): Cluster {
+    const stores = {
+      store: this.#store,
+      tally: this.#tally,
+      random: this.#random.stream("store"),
+      delayMs: this.#plan.storeDelayMs,
+      committed: (changes: Changes) => this.#auditor.committed(changes),
+    };
+    const line = {
+      scheduler: this.#scheduler,
+      weather: this.#weather,
+      tally: this.#tally,
+      answer: (draft: Parameters<Provider["answer"]>[0]) => this.#provider.answer(draft),
+      left: (draft: Parameters<Provider["answer"]>[0]) => this.#auditor.oracle.left(draft),
+    };
+    return new Cluster(
+      {
+        scheduler: this.#scheduler,
+        weather: this.#weather,
+        tally: this.#tally,
+        publicUrl: PUBLIC_URL,
+        vault: this.#vault,
+        connectors: new Map([[this.#connector.name, this.#connector]]),
+        storeOf: (process) => storePort(stores, process),
+        httpOf: (process) => httpPort(line, process),
+      },
+      this.#random.stream("cluster"),
+    );
+  }
+
+  #buildCallbacks(): Callbacks {
+    const addresses = this.#organizations.flatMap(({ book, accounts }) =>
+      accounts.map(({ accountId, callbackId }) => ({ organizationId: book, accountId, callbackId })),
+    );
+    return new Callbacks({ scheduler: this.#scheduler, cluster: this.#cluster, tally: this.#tally }, addresses);
+  }
+
+  #buildClients(): readonly Client[] {
+    const workload = this.#random.stream("workload");
+    const of = { count: this.#plan.payouts, withinMs: this.#plan.safetyMs, now: EPOCH };
+    const world = { scheduler: this.#scheduler, cluster: this.#cluster, tally: this.#tally, random: workload };
+    return drawOrders(this.#organizations, of, workload.stream("orders")).map((order) => new Client(order, world));
+  }
+
+  async run(): Promise<Report> {
+    await this.#furnish();
+    this.#cluster.start(this.#plan.processes);
+    for (const client of this.#clients) client.start();
+    await this.#scheduler.run(this.#plan.safetyMs, () => false);
+    this.#weather.clear();
+    await this.#scheduler.run(this.#plan.safetyMs + LIVENESS_MS, this.#restCheck());
+    const rested = this.#scheduler.now;
+    await this.#scheduler.run(rested + TAIL_MS, () => false);
+    this.#auditor.finish(this.#store, this.#clients);
+    return this.#report(rested - this.#plan.safetyMs);
+  }
+
+  /** Books, accounts and funds are made by an engine that nothing happens to. */
+  async #furnish(): Promise<void> {
+    const setup = this.#random.stream("setup");
+    const store = this.#watchedStore();
+    const engine = new Engine({
+      ports: {
+        store,
+        clock: { monotonic: () => this.#scheduler.now },
+        rng: { bytes: (count) => setup.bytes(count) },
+        timer: { after: () => () => {} },
+        http: { send: () => Promise.resolve({ kind: "not_sent", reason: "nothing is sent yet" }) },
+      },
+      vault: this.#vault,
+      connectors: new Map([[this.#connector.name, this.#connector]]),
+      publicUrl: () => PUBLIC_URL,
+      isWorking: false,
+      onBroken: (error, what) => this.#tally.judge("broken", `${what}: ${describe(error)}`),
+    });
+    for (const organization of this.#organizations) {
+      const { book, accounts } = organization;
+      await createBook(store, this.#vault, { id: book, name: book });
+      for (const { accountId, callbackId } of accounts) {
+        await createCallbackAddress(store, book, { id: accountId, callbackId });
+      }
+      await furnish(engine, organization, setup.stream(book));
+    }
+  }
+
+  /** The store without its accidents, still shown to the auditor. */
+  #watchedStore(): Store {
+    return {
+      commit: async (organizations, options, body) => {
+        let saved: Changes | null = null;
+        const result = await this.#store.commit(organizations, options, async (tx) => {
+          const decided = await body(tx);
+          saved = decided.changes;
+          return decided;
+        });
+        if (saved !== null) this.#auditor.committed(saved);
+        return result;
+      },
+      due: (limit) => this.#store.due(limit),
+    };
+  }
+
+  /** Whether nothing is left to happen; looked at every few events only. */
+  #restCheck(): () => boolean {
+    let events = 0;
+    return () => {
+      events += 1;
+      if (events % CHECK_EVERY !== 0) return false;
+      return this.#clients.every((client) => client.isDone) && this.#auditor.isAtRest() && this.#provider.isAtRest();
+    };
+  }
+
+  #report(restedMs: number): Report {
+    const ends = new Map<string, number>();
+    const end = (name: string): void => void ends.set(name, (ends.get(name) ?? 0) + 1);
+    for (const client of this.#clients) if (client.invoiceId === null) end(client.isDone ? "refused" : "unanswered");
+    for (const invoice of this.#store.rows("invoice")) {
+      end(invoice.moderationRequired ? `${invoice.status} in moderation` : invoice.status);
+    }
+    return {
+      seed: this.#plan.seed,
+      plan: this.#plan,
+      hash: this.#scheduler.trace.digest(),
+      steps: this.#scheduler.steps,
+      orders: this.#clients.length,
+      payouts: this.#store.rows("payout").length,
+      ends,
+      restedMs,
+      faults: this.#tally.faults,
+      reached: this.#tally.reached,
+      found: this.#tally.found,
+    };
+  }
+}

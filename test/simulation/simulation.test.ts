@@ -1,0 +1,79 @@
+import { deepEqual, equal, notEqual, ok } from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Connector } from "../../src/connectors/contract.ts";
+import { gullible, hasty, impatient } from "./broken.ts";
+import { type Report, simulate } from "./simulate.ts";
+import type { Verdict } from "./tally.ts";
+
+const SEEDS = 25;
+
+/** Seeds that once found a bug, with what it was. A change of the simulator gives them another meaning. */
+const REMEMBERED: readonly (readonly [seed: number, what: string])[] = [
+  [33, "answers to older inquiries woke the next one, so that every asker came too late, for ever"],
+];
+
+describe("the product under simulated faults", () => {
+  const reports: Report[] = [];
+
+  test(`${SEEDS} seeds find nothing`, async () => {
+    for (let seed = 1; seed <= SEEDS; seed += 1) {
+      const report = await simulate(seed);
+      reports.push(report);
+      deepEqual(report.found, [], `npm run simulate -- --seed ${seed}`);
+    }
+  });
+
+  test("in them, faults of every kind strike and every evidence is found", () => {
+    const met = new Set(reports.flatMap(({ faults, reached }) => [...faults.keys(), ...reached.keys()]));
+    const wanted = ["lost_request", "lost_answer", "late_arrival", "crash", "pause", "pause_after_check"];
+    const situations = ["dropped before the first byte", "next attempt", "evidence D1", "evidence D2", "evidence D3"];
+    for (const name of [...wanted, ...situations]) ok(met.has(name), `${name} was never met`);
+  });
+
+  for (const [seed, what] of REMEMBERED) {
+    test(`seed ${seed}: ${what}`, async () => {
+      deepEqual((await simulate(seed)).found, []);
+    });
+  }
+});
+
+describe("the simulator", () => {
+  test("the same seed gives the same trace, whatever ran before", async () => {
+    const first = await simulate(7);
+    const other = await simulate(8);
+    const again = await simulate(7);
+    equal(again.hash, first.hash);
+    equal(again.steps, first.steps);
+    notEqual(other.hash, first.hash);
+  });
+
+  test("a trace is the same for whoever reads it", async () => {
+    const lines: string[] = [];
+    const { hash } = await simulate(9, { print: (line) => lines.push(line) });
+    equal((await simulate(9)).hash, hash);
+    ok(lines.length > 100);
+  });
+});
+
+/** The first seed whose verdicts have this one; the oracle is worth nothing if there is none. */
+async function firstFound(connector: Connector, verdict: Verdict, within: number): Promise<number | null> {
+  for (let seed = 1; seed <= within; seed += 1) {
+    const { found } = await simulate(seed, { connector });
+    if (found.some((each) => each.verdict === verdict)) return seed;
+  }
+  return null;
+}
+
+describe("the oracle can fail", () => {
+  test("a wait window that is too short pays twice", async () => {
+    notEqual(await firstFound(impatient, "paid_twice", 200), null);
+  });
+
+  test("a 5xx taken for a refusal pays twice", async () => {
+    notEqual(await firstFound(gullible, "paid_twice", 100), null);
+  });
+
+  test("an absence taken for a final no pays twice", async () => {
+    notEqual(await firstFound(hasty, "paid_twice", 100), null);
+  });
+});
