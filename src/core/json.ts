@@ -3,8 +3,6 @@
  * recurses without a bound, and V8 up to 14.6 misreads escaped keys once any object with the key "\\" was parsed
  * (github.com/nodejs/node/issues/63785). Strings alone go to JSON.parse: it reads those rightly.
  */
-import { readDecimal } from "./money.ts";
-
 /** The text is no JSON, or JSON that nobody sends in good faith. The message may be shown. */
 export class MalformedJson extends SyntaxError {
   override readonly name = "MalformedJson";
@@ -23,13 +21,19 @@ export interface JsonRules {
 /** Any decimal of so many characters, without an exponent, comes back from a double as it was. */
 const SAFE_LENGTH = 15;
 
+/** A decimal number without its spelling: digits and power of ten. */
+function canonical(number: string): string {
+  const parts = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(number);
+  const [, sign = "", whole = "", fraction = "", power = "0"] = parts ?? [];
+  const all = (whole + fraction).replace(/^0+/, "");
+  const kept = all.replace(/0+$/, "");
+  return kept === "" ? "0" : `${sign}${kept}e${Number(power) - fraction.length + all.length - kept.length}`;
+}
+
 /** Whether a double keeps a number of JSON exactly as it is written. */
 export function isKeptByDouble(text: string): boolean {
   if (text.length <= SAFE_LENGTH && !text.includes("e") && !text.includes("E")) return true;
-  const given = readDecimal(text);
-  const kept = readDecimal(String(Number(text)));
-  if (!given.ok || !kept.ok) return false;
-  return given.value.coefficient === kept.value.coefficient && given.value.scale === kept.value.scale;
+  return canonical(text) === canonical(String(Number(text)));
 }
 
 const SPACE = /[ \t\n\r]*/y;
