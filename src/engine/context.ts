@@ -15,7 +15,7 @@ export interface Surroundings {
   readonly rng: Rng;
   readonly connectors: ReadonlyMap<string, Connector>;
   /** Whether this process calls out, and a slot of this key is free. Counted until the batch is over. */
-  takeSlot(organizationId: string, slotKey: string): boolean;
+  readonly takeSlot: (organizationId: string, slotKey: string) => boolean;
 }
 
 export interface Moment {

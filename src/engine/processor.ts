@@ -33,9 +33,9 @@ export interface ProcessorOptions {
 
 /** The slots of one batch while it is decided. */
 export interface Counting {
-  take(organizationId: string, slotKey: string): boolean;
+  readonly take: (organizationId: string, slotKey: string) => boolean;
   /** Holds the slots of what is really going out, once the commit is known. */
-  keep(errands: readonly Errand[]): void;
+  readonly keep: (errands: readonly Errand[]) => void;
 }
 
 /** Counts requests that are out at providers, so that one slow provider cannot take the whole process. */
