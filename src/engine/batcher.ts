@@ -58,6 +58,9 @@ export class Batcher {
   readonly #options: BatcherOptions;
   readonly #lanes: Lane[];
   readonly #setups = new Map<string, Setup>();
+  /** The database's time in the newest transaction, and when that was on the process's own clock. */
+  #lastTime = 0;
+  #lastTimeAt = 0;
   #isClosed = false;
 
   constructor(options: BatcherOptions) {
@@ -91,6 +94,13 @@ export class Batcher {
   /** Looks at what is due for an organization, after everything that is nearer to the money. */
   claim(organizationId: string): void {
     if (!this.#isClosed) this.#laneOf(organizationId).claim(organizationId);
+  }
+
+  /** An organization's setup as the last transaction here read it, and the database's time by now. */
+  known(organizationId: string): { readonly setup: Setup; readonly now: number } | null {
+    const setup = this.#setups.get(organizationId);
+    if (setup === undefined) return null;
+    return { setup, now: this.#lastTime + Math.round(this.#options.clock.monotonic() - this.#lastTimeAt) };
   }
 
   /** Commands waiting, over all lanes. */
@@ -202,6 +212,8 @@ export class Batcher {
     const { decided, due } = await this.#options.store.commit(organizations, options, async (tx) => {
       // The body may run again: counting starts afresh.
       slots.current = this.#options.openSlots();
+      this.#lastTime = tx.now;
+      this.#lastTimeAt = this.#options.clock.monotonic();
       const batch = await take(tx);
       const view = new View();
       for (const lock of tx.locks.values()) view.takeRow("organizationLock", lock);

@@ -89,6 +89,14 @@ export class Engine {
     return this.#batcher.runOnce(organizationId, what);
   }
 
+  /** What this process last knew of a provider account, at no cost; null when it knows nothing of it. */
+  knownAccount(organizationId: string, providerAccountId: string): OpenAccount | null {
+    const known = this.#batcher.known(organizationId);
+    const found = known?.setup.providers.get(providerAccountId);
+    if (known === null || found === undefined) return null;
+    return { connector: found.connector, account: found.account, now: known.now };
+  }
+
   /** What it takes to verify a provider's message; null when there is no such account, or no connector for it. */
   async account(organizationId: string, providerAccountId: string): Promise<OpenAccount | null> {
     const read = await this.run(organizationId, readAccount, providerAccountId, { actor: "system" });

@@ -3,6 +3,8 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { CallbackNews, RawCallback } from "../../connectors/contract.ts";
 import { sha256 } from "../../core/ids.ts";
 import { hearCallback } from "../../engine/commands/callback.ts";
+import type { OpenAccount } from "../../engine/engine.ts";
+import type { Locator } from "../../engine/ports.ts";
 import { answer, notFound, type World } from "../endpoint.ts";
 import { refuse } from "../problem.ts";
 import { send } from "../register.ts";
@@ -11,6 +13,7 @@ import { ProblemAnswer } from "../schema.ts";
 /** No provider has that much to say. */
 const BODY_MAX = 64 * 1024;
 const ID_MAX = 200;
+const ADDRESSES_MAX = 10_000;
 
 /** Lower-case names, one text each, as connectors read them. */
 function rawOf(request: FastifyRequest, body: Buffer): RawCallback {
@@ -40,16 +43,41 @@ function keptOf(news: CallbackNews): Readonly<Record<string, unknown>> {
   };
 }
 
-async function take(world: World, callbackId: string, request: FastifyRequest): Promise<void> {
-  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  const located = callbackId.length > ID_MAX ? null : await world.reads.findCallback(sha256(callbackId));
-  const found = located === null ? null : await world.engine.account(located.organizationId, located.id);
-  if (located === null || found?.connector.verifyCallback === undefined) throw notFound("callback address");
-  const { connector, account, now } = found;
-  const raw = rawOf(request, body);
-  if (connector.verifyCallback?.(raw, account, now) !== true) {
-    throw refuse("unauthorized", "The message is not signed as this account's provider signs.");
+/** Addresses never change hands, so what was found once is kept; strangers' guesses are not. */
+class Addresses {
+  readonly #found = new Map<string, Locator>();
+
+  async find(world: World, callbackId: string): Promise<Locator | null> {
+    if (callbackId.length > ID_MAX) return null;
+    const hash = sha256(callbackId);
+    const known = this.#found.get(hash);
+    if (known !== undefined) return known;
+    const located = await world.reads.findCallback(hash);
+    if (located !== null && this.#found.size < ADDRESSES_MAX) this.#found.set(hash, located);
+    return located;
   }
+}
+
+/**
+ * The account whose provider signed this message; null when nobody's did. What this process knows is tried first; a
+ * message that it does not verify is tried again with what the database says now, for secrets change.
+ */
+async function verify(world: World, at: Locator, raw: RawCallback): Promise<OpenAccount | null> {
+  const isSigned = ({ connector, account, now }: OpenAccount): boolean =>
+    connector.verifyCallback?.(raw, account, now) === true;
+  const known = world.engine.knownAccount(at.organizationId, at.id);
+  if (known !== null && isSigned(known)) return known;
+  const found = await world.engine.account(at.organizationId, at.id);
+  if (found?.connector.verifyCallback === undefined) throw notFound("callback address");
+  return isSigned(found) ? found : null;
+}
+
+async function take(world: World, located: Locator, request: FastifyRequest): Promise<void> {
+  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+  const raw = rawOf(request, body);
+  const verified = await verify(world, located, raw);
+  if (verified === null) throw refuse("unauthorized", "The message is not signed as this account's provider signs.");
+  const { connector, account } = verified;
   const bodyHash = sha256(body);
   for (const news of connector.readCallback?.(raw, account) ?? []) {
     const cause = {
@@ -79,6 +107,7 @@ const CALLBACK_PARAMS = {
 
 /** Registered in a scope of its own: every body is taken as bytes there, whatever it says it is. */
 export async function callbacks(app: FastifyInstance, world: World): Promise<void> {
+  const addresses = new Addresses();
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.route<{ Params: { callbackId: string } }>({
@@ -100,7 +129,9 @@ export async function callbacks(app: FastifyInstance, world: World): Promise<voi
     },
     config: { docs: { params: CALLBACK_PARAMS, querystring: undefined, headers: undefined } },
     async handler(request, reply) {
-      await take(world, request.params.callbackId, request);
+      const located = await addresses.find(world, request.params.callbackId);
+      if (located === null) throw notFound("callback address");
+      await take(world, located, request);
       return send(reply, answer(200, {}));
     },
   });
