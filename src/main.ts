@@ -132,7 +132,13 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
     onBroken: (error, what) => log.error({ err: error, what }, "something is broken"),
   });
   undo.add(() => engine.stop());
-  const app = await buildApp({ engine, reads: openReads(reader), publicUrl: () => config.publicUrl ?? url, log });
+  const app = await buildApp({
+    engine,
+    reads: openReads(reader),
+    publicUrl: () => config.publicUrl ?? url,
+    log,
+    isServing: config.role !== "worker",
+  });
   undo.add(() => close(app));
   url = await listen(app, config);
   const newKey = await provision({ config, engine, store, vault }, sandbox?.url ?? null);

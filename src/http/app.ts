@@ -30,6 +30,8 @@ export interface AppOptions {
   /** Where we are reached; asked with each use, for a port may be chosen late. */
   readonly publicUrl: string | (() => string);
   readonly log: Logger;
+  /** False in a process that only works: it tells how it is, and serves nobody. Default: true. */
+  readonly isServing?: boolean;
   /** Measures how long a key is believed. Default: the process's own. */
   readonly clock?: Clock;
 }
@@ -167,7 +169,7 @@ function addHeaders(app: FastifyInstance): void {
 
 /** Builds the whole API, ready to listen or to be called without a socket (`inject`). */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { engine, reads, publicUrl, log } = options;
+  const { engine, reads, publicUrl, log, isServing = true } = options;
   const base = (): string => (typeof publicUrl === "string" ? publicUrl : publicUrl()).replace(/\/+$/, "");
   const world: World = { engine, reads, base };
   const keys = new KeyRing({ reads, vault: engine.vault, clock: options.clock ?? realClock });
@@ -184,11 +186,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await collectRoutes(app);
   // The collector hears of routes that are registered after it has been loaded.
   await app.register(async (scope) => {
-    for (const endpoint of ENDPOINTS) register(scope, endpoint, { world, keys });
+    for (const endpoint of isServing ? ENDPOINTS : []) register(scope, endpoint, { world, keys });
     await health(scope, world);
     await errorPages(scope);
   });
-  await app.register(async (scope) => callbacks(scope, world));
+  if (isServing) await app.register(async (scope) => callbacks(scope, world));
   await showRoutes(app, base);
   await app.ready();
   return app;
