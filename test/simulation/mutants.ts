@@ -189,6 +189,15 @@ export const MUTANTS: readonly Mutant[] = [
     find: "wakePayout(draft, payout.id, draft.now + inquiryDelayMs(truth.inquiryScheduleMs, payout.inquiries));",
     replace: "wakePayout(draft, payout.id, null);",
   },
+  {
+    name: "settled_while_unknown",
+    rule: "A request does not end while the outcome of a payout is unknown.",
+    file: "src/core/dispatch.ts",
+    find: `  foldPayouts(draft);
+  if (draft.payouts.some(isPlannedOrOpen)) {`,
+    replace: `  foldPayouts(draft);
+  if (draft.payouts.some((payout) => isPlannedOrOpen(payout) && !payout.moderationRequired)) {`,
+  },
 ];
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));

@@ -22,6 +22,10 @@ const FROZEN = [
   "reference",
 ] as const satisfies readonly (keyof Payout)[];
 
+/** Statuses that say: nothing was paid, and nothing will be. */
+const UNPAID_ENDS: ReadonlySet<string> = new Set(["FAILED", "EXPIRED", "TERMINATED"]);
+const UNPAID_INVOICES: ReadonlySet<string> = new Set(["process_failed", "expired", "terminated"]);
+
 /** Statuses of a request whose workflow is over, though some may still be reversed. */
 const SETTLED: ReadonlySet<DispatchStatus> = new Set<DispatchStatus>(["PROCESSED", "PARTIALLY_PROCESSED"]);
 
@@ -51,6 +55,9 @@ export class OrderAudit {
       if (change.table === "payout" && change.after !== null) {
         touch(change.after.organizationId, change.after.requestId);
         this.#checkPayout(change.before, change.after);
+      }
+      if (change.table === "invoice" && change.after !== null && change.after.requestId !== null) {
+        touch(change.after.organizationId, change.after.requestId);
       }
       if (change.table === "openPart") {
         const part = change.after ?? change.before;
@@ -107,6 +114,7 @@ export class OrderAudit {
   #checkRequest(request: PayoutRequest): void {
     const payouts = this.#mirror.payoutsOf(request.organizationId, request.id);
     this.#checkSums(request, payouts);
+    this.#checkEnd(request, payouts);
     this.#checkParts(request, payouts);
     this.#checkGoesOn(request, payouts);
   }
@@ -123,6 +131,21 @@ export class OrderAudit {
     if (isRight) return;
     const sums = `${amountMinor} + ${overpaidMinor}, available ${availableMinor}, counted ${counted}, paid ${paidMinor} of ${paid}`;
     this.#tally.judge("arithmetic", `request ${request.id}: ${sums}`);
+  }
+
+  /** Nobody is told that an order is unpaid while one of its payouts may still pay. */
+  #checkEnd(request: PayoutRequest, payouts: readonly Payout[]): void {
+    const open = payouts.find(isPlannedOrOpen);
+    if (open === undefined) return;
+    const { organizationId, dispatchStatus, invoiceId } = request;
+    const invoice = invoiceId === null ? null : this.#mirror.get("invoice", [organizationId, invoiceId]);
+    const what = `while payout ${open.id} is ${open.status}`;
+    if (UNPAID_ENDS.has(dispatchStatus)) {
+      this.#tally.judge("false_final", `request ${request.id} is ${dispatchStatus} ${what}`);
+    }
+    if (invoice !== null && UNPAID_INVOICES.has(invoice.status)) {
+      this.#tally.judge("false_final", `invoice ${invoice.referenceId} is ${invoice.status} ${what}`);
+    }
   }
 
   /** At most one payout of a part is planned or open, and its row says which. */
