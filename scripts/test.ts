@@ -20,7 +20,7 @@ interface Tier {
   readonly database: boolean;
 }
 
-/** The budgets hold on two cores. Together they stay under twelve minutes. */
+/** The budgets hold on two cores. Together they are twelve minutes. */
 const TIERS: readonly Tier[] = [
   { name: "tidy", folders: [""], budgetSeconds: 20, database: false },
   { name: "core", folders: ["core"], budgetSeconds: 40, database: false },
@@ -29,6 +29,7 @@ const TIERS: readonly Tier[] = [
   { name: "engine", folders: ["engine"], budgetSeconds: 120, database: true },
   { name: "http", folders: ["http", "cli"], budgetSeconds: 180, database: true },
   { name: "simulation", folders: ["simulation"], budgetSeconds: 150, database: false },
+  { name: "torture", folders: ["torture"], budgetSeconds: 50, database: false },
 ];
 
 /** Folders whose tests need more than npm; they have scripts of their own. */

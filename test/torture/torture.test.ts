@@ -1,0 +1,28 @@
+// Method: a small campaign of real processes and kill -9, with the verdicts of the large one (`npm run torture`). What
+// an order may ask of the provider is cut down to what settles soon; the seed is in the name of a failure.
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { test } from "node:test";
+import { runCampaign } from "./campaign.ts";
+
+const KILLS = 6;
+
+test("killed six times: nothing acknowledged is lost, nothing is paid twice, everything ends", async (t) => {
+  const seed = randomInt(1_000_000);
+  const print = (line: string): void => t.diagnostic(line);
+  const report = await runCampaign({
+    kills: KILLS,
+    limitMs: null,
+    seed,
+    // A proof of absence takes two wait windows.
+    without: ["timeout_absent"],
+    print,
+    signal: t.signal,
+  });
+  const { findings, histories, isDurable } = report.verdicts;
+  assert.deepEqual(findings, [], `seed ${seed}\n${histories.join("\n")}`);
+  assert.deepEqual([...report.faults], [], `seed ${seed}`);
+  assert.equal(isDurable, true);
+  assert.equal(report.kills, KILLS);
+  assert.ok(report.acknowledged > 0);
+});
