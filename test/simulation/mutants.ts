@@ -198,6 +198,14 @@ export const MUTANTS: readonly Mutant[] = [
     replace: `  foldPayouts(draft);
   if (draft.payouts.some((payout) => isPlannedOrOpen(payout) && !payout.moderationRequired)) {`,
   },
+  {
+    name: "hold_released_on_unknown",
+    rule: "The hold stays while the outcome of a payout is unknown.",
+    file: "src/core/dispatch.ts",
+    find: 'walkTo(draft, waits ? "PENDING" : "DISPATCHING");',
+    replace: `walkTo(draft, waits ? "PENDING" : "DISPATCHING");
+  if (draft.payouts.some((payout) => payout.moderationRequired)) closeHold(draft);`,
+  },
 ];
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));

@@ -63,6 +63,12 @@ export class OrderAudit {
         const part = change.after ?? change.before;
         if (part !== null) touch(part.organizationId, part.requestId);
       }
+      if (change.table === "moderationItem" && change.before === null && change.after?.reason === "paid_too_much") {
+        this.#tally.judge(
+          "overpaid",
+          `a person is told that ${change.after.kind} ${change.after.subject} was overpaid`,
+        );
+      }
       if (change.table === "work" && change.before !== null) this.#touchWork(change.before, touch);
     }
     for (const request of requests.values()) this.#checkRequest(request);

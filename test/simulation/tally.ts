@@ -7,6 +7,8 @@ export const VERDICTS = {
   second_send: "A reference was sent again although its last request may have arrived.",
   lost: "A client was told 201 and the order is not there.",
   false_final: "We say paid or not paid, and the provider's book says otherwise.",
+  overpaid:
+    "We say that more was paid than an order covers: this provider never overpays, so its hold was let go early.",
   unbalanced: "The ledger does not add up.",
   arithmetic: "The sums of a request do not follow from its payouts.",
   illegal_move: "A change of status is no move of its table, or stands in no history row.",
