@@ -1,6 +1,6 @@
 /** The processes of a simulation: started, killed, stalled, started again; and the way in to them from outside. */
 
-import { StoreUnavailable } from "../../src/core/faults.ts";
+import { OutcomeUnknown, StoreUnavailable } from "../../src/core/faults.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { describe, type Life, SimProcess, type Surroundings } from "./process.ts";
 import type { Random } from "./random.ts";
@@ -90,7 +90,7 @@ export class Cluster {
       return await work(process.engine);
     } catch (error) {
       // 503: the caller knows as little as without an answer.
-      if (!(error instanceof StoreUnavailable)) {
+      if (!(error instanceof StoreUnavailable || error instanceof OutcomeUnknown)) {
         this.#around.tally.judge("broken", `${process.name}, ${name}: ${describe(error)}`);
       }
       return null;

@@ -13,6 +13,7 @@ export const FAULTS = {
   pause: "A process stands still for longer than the lease, before the pre-send check or anywhere.",
   pause_after_check: "A process stands still between the pre-send check and the first byte, within the declared pause.",
   unreachable: "No connection: not a byte leaves.",
+  commit_unknown: "A process that lives on is never told whether its commit has taken effect.",
 } as const;
 export type Fault = keyof typeof FAULTS;
 
@@ -108,6 +109,7 @@ function drawFaults(random: Random): Plan["faults"] {
     pause: rate(random) / 4,
     pause_after_check: rate(random) / 2,
     unreachable: rate(random) / 4,
+    commit_unknown: random.chance(0.5) ? random.between(3, 5) / 100 : 0,
   };
 }
 

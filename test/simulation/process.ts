@@ -3,7 +3,7 @@
  * dropped, its promises never settle, its open transactions roll back. The next life is another object.
  */
 
-import { StoreUnavailable } from "../../src/core/faults.ts";
+import { OutcomeUnknown, StoreUnavailable } from "../../src/core/faults.ts";
 import { Engine, type EngineOptions } from "../../src/engine/engine.ts";
 import type { Http, Store } from "../../src/engine/ports.ts";
 import type { CrashPoint } from "./plan.ts";
@@ -151,8 +151,9 @@ export class SimProcess implements Owner {
 
   #report(error: unknown, what: string): void {
     if (!this.isAlive) return;
-    // The database was away for a moment: that is reported, and it is no bug.
-    if (error instanceof StoreUnavailable) this.#around.tally.reach("database unavailable");
+    // The database was away for a moment, or broke off: that is reported, and it is no bug.
+    if (error instanceof OutcomeUnknown) this.#around.tally.reach(`commit unknown to ${what.split(" ")[0]}`);
+    else if (error instanceof StoreUnavailable) this.#around.tally.reach("database unavailable");
     else this.#around.tally.judge("broken", `${this.name}, ${what}: ${describe(error)}`);
   }
 }

@@ -114,6 +114,7 @@ class Simulation {
     const stores = {
       store: this.#store,
       tally: this.#tally,
+      weather: this.#weather,
       random: this.#random.stream("store"),
       delayMs: this.#plan.storeDelayMs,
       committed: (changes: Changes) => this.#auditor.committed(changes),

@@ -1,17 +1,19 @@
 /**
  * The database as one process sees it: the shared store in memory behind a connection that takes time, and that can
- * break before the commit takes effect or after it. Whatever took effect is shown to the auditor.
+ * break before the commit takes effect or after it, so that nobody on this side knows. Whatever took effect is shown to the auditor.
  */
-import { StoreRefused, StoreUnavailable } from "../../src/core/faults.ts";
+import { OutcomeUnknown, StoreRefused, StoreUnavailable } from "../../src/core/faults.ts";
 import type { Changes, Store, Tx } from "../../src/engine/ports.ts";
 import type { MemoryStore } from "../support/memory-store.ts";
 import { type Connection, describe, never, ProcessDied, type SimProcess } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { Tally } from "./tally.ts";
+import type { Weather } from "./weather.ts";
 
 export interface StoreWorld {
   readonly store: MemoryStore;
   readonly tally: Tally;
+  readonly weather: Weather;
   readonly random: Random;
   readonly delayMs: number;
   /** Told of every change that took effect, in order. */
@@ -43,6 +45,8 @@ interface Asked<T> {
 async function commit<T>(world: StoreWorld, process: SimProcess, asked: Asked<T>): Promise<T> {
   await asked.pause();
   const connection = process.connect();
+  const isUnknown = world.weather.strikes("commit_unknown", process);
+  const takesEffect = !isUnknown || world.random.chance(0.5);
   let saved: Changes | null = null;
   let result: T;
   try {
@@ -51,6 +55,7 @@ async function commit<T>(world: StoreWorld, process: SimProcess, asked: Asked<T>
       const decided = await connection.guard(decide(tx, connection, asked));
       await connection.guard(asked.pause());
       if (process.crashesAt("before_commit")) throw new ProcessDied();
+      if (!takesEffect) throw unknown();
       saved = decided.changes;
       return decided;
     });
@@ -65,7 +70,12 @@ async function commit<T>(world: StoreWorld, process: SimProcess, asked: Asked<T>
   if (saved !== null) world.committed(saved, process);
   if (process.crashesAt("after_commit")) return await never();
   await asked.pause();
+  if (isUnknown) throw unknown();
   return result;
+}
+
+function unknown(): OutcomeUnknown {
+  return new OutcomeUnknown("the connection broke when the commit was on its way");
 }
 
 /** Runs the body with loads that take their time. */
@@ -99,7 +109,7 @@ async function decide<T>(
 }
 
 function judge(tally: Tally, error: unknown): void {
-  if (error instanceof StoreUnavailable) return;
+  if (error instanceof StoreUnavailable || error instanceof OutcomeUnknown) return;
   const what = error instanceof StoreRefused ? `the store refused: ${error.constraint}` : describe(error);
   tally.judge("broken", what);
 }
