@@ -1,6 +1,7 @@
 /** Looks at every commit, and once more when everything has come to rest. */
 import { INVOICE_STATUSES } from "../../src/core/invoice.ts";
 import { isPlannedOrOpen, type Payout } from "../../src/core/payout.ts";
+import type { ItemReason } from "../../src/core/story.ts";
 import type { Changes, History } from "../../src/engine/ports.ts";
 import { type AnyRow, keyText } from "../../src/store/describe.ts";
 import { tableOf } from "../../src/store/tables.ts";
@@ -16,6 +17,9 @@ import type { Tally } from "./tally.ts";
 
 /** Paid invoices may still be refunded, but nothing has to happen to them. */
 const RESTING: ReadonlySet<string> = new Set(["processed", "partially_processed"]);
+
+/** What a person is asked, and what the next inquiry answers. */
+const TOLD_BY_NOW: ReadonlySet<string> = new Set<ItemReason>(["outcome_unknown", "answer_differs"]);
 
 export class Auditor {
   readonly mirror = new Mirror();
@@ -91,9 +95,9 @@ export class Auditor {
     for (const client of clients) this.#checkClient(client);
   }
 
-  /** An unknown outcome excuses nothing here: by now the provider has told the truth to whoever asked. */
+  /** An unknown outcome, or an answer that differed, excuses nothing here: by now the provider has told the truth to whoever asked. */
   #isAsked(organizationId: string, ...subjects: readonly string[]): boolean {
-    return subjects.some((subject) => this.#orders.isModerated(organizationId, subject, "outcome_unknown"));
+    return subjects.some((subject) => this.#orders.isModerated(organizationId, subject, TOLD_BY_NOW));
   }
 
   #checkClient(client: Client): void {

@@ -3,7 +3,7 @@
 import { countedMinor, isPlannedOrOpen, PAYOUT_MEANING, type Payout } from "../../src/core/payout.ts";
 import type { PayoutRequest } from "../../src/core/request.ts";
 import { DISPATCH_STATUSES, type DispatchStatus } from "../../src/core/request.ts";
-import type { ItemReason } from "../../src/core/story.ts";
+import type { Tables } from "../../src/engine/ports.ts";
 import type { Change, Mirror } from "./mirror.ts";
 import type { Tally } from "./tally.ts";
 
@@ -21,6 +21,8 @@ const FROZEN = [
   "destinationHash",
   "reference",
 ] as const satisfies readonly (keyof Payout)[];
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** Statuses that say: nothing was paid, and nothing will be. */
 const UNPAID_ENDS: ReadonlySet<string> = new Set(["FAILED", "EXPIRED", "TERMINATED"]);
@@ -63,15 +65,19 @@ export class OrderAudit {
         const part = change.after ?? change.before;
         if (part !== null) touch(part.organizationId, part.requestId);
       }
-      if (change.table === "moderationItem" && change.before === null && change.after?.reason === "paid_too_much") {
-        this.#tally.judge(
-          "overpaid",
-          `a person is told that ${change.after.kind} ${change.after.subject} was overpaid`,
-        );
+      if (change.table === "moderationItem" && change.before === null && change.after !== null) {
+        this.#checkItem(change.after);
       }
       if (change.table === "work" && change.before !== null) this.#touchWork(change.before, touch);
     }
     for (const request of requests.values()) this.#checkRequest(request);
+  }
+
+  /** A person is asked. */
+  #checkItem({ kind, subject, reason }: Tables["moderationItem"]): void {
+    this.#tally.reach(`asked ${reason}`);
+    if (reason === "paid_too_much")
+      this.#tally.judge("overpaid", `a person is told that ${kind} ${subject} was overpaid`);
   }
 
   #touchWork(
@@ -184,11 +190,11 @@ export class OrderAudit {
     }
   }
 
-  /** Whether a person has been asked about a subject; `besides`: for another reason than this one. */
-  isModerated(organizationId: string, subject: string, besides?: ItemReason): boolean {
+  /** Whether a person has been asked about a subject; `besides`: for another reason than these. */
+  isModerated(organizationId: string, subject: string, besides: ReadonlySet<string> = NONE): boolean {
     for (const item of this.#mirror.rows("moderationItem")) {
       const isOf = item.organizationId === organizationId && item.subject === subject;
-      if (isOf && item.status === "open" && item.reason !== besides) return true;
+      if (isOf && item.status === "open" && !besides.has(item.reason)) return true;
     }
     return false;
   }

@@ -14,6 +14,7 @@ export const FAULTS = {
   pause_after_check: "A process stands still between the pre-send check and the first byte, within the declared pause.",
   unreachable: "No connection: not a byte leaves.",
   commit_unknown: "A process that lives on is never told whether its commit has taken effect.",
+  wrong_amount: "The provider describes an order with another amount than its book has.",
 } as const;
 export type Fault = keyof typeof FAULTS;
 
@@ -110,6 +111,7 @@ function drawFaults(random: Random): Plan["faults"] {
     pause_after_check: rate(random) / 2,
     unreachable: rate(random) / 4,
     commit_unknown: random.chance(0.5) ? random.between(3, 5) / 100 : 0,
+    wrong_amount: rate(random) / 4,
   };
 }
 

@@ -97,7 +97,7 @@ export class Provider {
     const reference = /^\/payouts\/([a-z2-7]+)$/.exec(draft.path)?.[1];
     if (draft.method !== "GET" || reference === undefined) return refusal(404, "no_such_route");
     const operation = this.find(secret, reference);
-    return operation === undefined ? refusal(404, "not_found", { reference }) : shown(operation);
+    return operation === undefined ? refusal(404, "not_found", { reference }) : shown(this.#described(operation));
   }
 
   #create(customer: Customer, draft: HttpDraft): HttpResult {
@@ -194,9 +194,17 @@ export class Provider {
     return weather.random.chance(0.5) ? { ...limited, headers: { "retry-after": "1" } } : limited;
   }
 
+  /** The operation as it is told: now and then with another amount, while the book stays right. */
+  #described(operation: Operation): Operation {
+    const { weather } = this.#world;
+    if (!weather.strikes("wrong_amount", null)) return operation;
+    const { amountMinor } = operation;
+    return { ...operation, amountMinor: weather.random.chance(0.5) ? amountMinor * 10n : amountMinor / 2n + 1n };
+  }
+
   #callBack(operation: Operation): void {
     const { secret, callbackId } = operation.customer;
-    const message = messageOf(operation);
+    const message = messageOf(this.#described(operation));
     const body = JSON.stringify({ messageId: `${message.providerReference}-${message.sequence}`, ...message });
     const time = this.#world.now();
     const mac = createHmac("sha256", secret).update(`${time}.${body}`).digest("hex");
