@@ -21,6 +21,12 @@ export interface Address extends AccountPlace {
   readonly callbackId: string;
 }
 
+/** One message, by whoever sends it. */
+export interface Letter {
+  readonly message: RawCallback;
+  readonly from: "provider" | "forger";
+}
+
 export class Callbacks {
   readonly #world: CallbackWorld;
   readonly #addresses: ReadonlyMap<string, Address>;
@@ -30,17 +36,20 @@ export class Callbacks {
     this.#addresses = new Map(addresses.map((each) => [each.callbackId, each]));
   }
 
-  deliver(callbackId: string, message: RawCallback, tries = 0): void {
+  deliver(callbackId: string, letter: Letter, tries = 0): void {
     const { cluster, scheduler, tally } = this.#world;
     const again = TRY_AGAIN_MS[tries];
+    const right = letter.from === "provider" ? 200 : 401;
     void cluster
-      .call("callback", (engine) => this.#receive(engine, callbackId, message))
+      .call("callback", (engine) => this.#receive(engine, callbackId, letter.message))
       .then((status) => {
-        if (status === 200) return;
-        // No answer, or the database was away: come again. Anything else means that we do not know our own provider.
-        if (status !== null) tally.judge("broken", `a callback is answered ${status}`);
+        if (status === 401 && letter.from === "forger") tally.reach("forged callback refused");
+        if (status === right) return;
+        // No answer, or the database was away: come again. Anything else means that we do not know our own provider,
+        // or that we take somebody else for it.
+        if (status !== null) tally.judge("broken", `a callback of a ${letter.from} is answered ${status}`);
         if (again === undefined) tally.reach("callback given up");
-        else scheduler.after(again, null, "", () => this.deliver(callbackId, message, tries + 1));
+        else scheduler.after(again, null, "", () => this.deliver(callbackId, letter, tries + 1));
       });
   }
 

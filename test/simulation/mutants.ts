@@ -213,6 +213,20 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (echo.amountMinor !== undefined && echo.amountMinor !== payout.amountMinor) wrong.push("amount");',
     replace: "",
   },
+  {
+    name: "older_news_taken",
+    rule: "News that is older than what is known changes nothing.",
+    file: "src/core/news.ts",
+    find: "return answer.sequence !== undefined && payout.factSequence !== null && answer.sequence <= payout.factSequence;",
+    replace: "return false;",
+  },
+  {
+    name: "signature_not_compared",
+    rule: "A callback counts only with the provider's signature.",
+    file: "src/connectors/sandbox/connector.ts",
+    find: 'return timingSafeEqual(expected, Buffer.from(mac, "hex"));',
+    replace: "return timingSafeEqual(expected, expected);",
+  },
 ];
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));

@@ -15,6 +15,9 @@ export const FAULTS = {
   unreachable: "No connection: not a byte leaves.",
   commit_unknown: "A process that lives on is never told whether its commit has taken effect.",
   wrong_amount: "The provider describes an order with another amount than its book has.",
+  callback_doubled: "A callback comes twice.",
+  callback_delayed: "A callback comes after later ones, when its news is old.",
+  callback_forged: "Somebody without the secret calls back that an order has failed.",
 } as const;
 export type Fault = keyof typeof FAULTS;
 
@@ -29,14 +32,14 @@ export const CRASH_POINTS = {
 } as const;
 export type CrashPoint = keyof typeof CRASH_POINTS;
 
-/** What the provider does with an order that arrives: its ordinary life, no fault. */
+/** What the provider does with an order that arrives: its ordinary life, no fault. It calls back with every state. */
 export const OUTCOMES = {
   paid_at_once: "Answers paid.",
-  paid_later: "Answers accepted, pays later, calls back.",
-  queued: "Answers queued, pays later, calls back.",
+  paid_later: "Answers accepted, pays later.",
+  queued: "Answers queued, pays later.",
   refused: "Refuses for good; another route may be tried.",
   refused_payee: "Refuses for good because of the payee: nothing more is tried.",
-  failed_later: "Answers accepted, fails later, calls back.",
+  failed_later: "Answers accepted, fails later.",
   not_now: "Answers 429 or 503 and does nothing.",
   error_after_accept: "Takes the order and answers with an error or with half a body.",
   error_absent: "Answers with an error and does nothing.",
@@ -112,6 +115,9 @@ function drawFaults(random: Random): Plan["faults"] {
     unreachable: rate(random) / 4,
     commit_unknown: random.chance(0.5) ? random.between(3, 5) / 100 : 0,
     wrong_amount: rate(random) / 4,
+    callback_doubled: rate(random),
+    callback_delayed: rate(random),
+    callback_forged: rate(random) / 2,
   };
 }
 

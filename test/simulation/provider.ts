@@ -3,7 +3,7 @@
  * contract, whatever the network does: a reference is paid once, and whoever asks for it is told the truth.
  */
 import { createHmac } from "node:crypto";
-import type { HttpDraft, HttpResult } from "../../src/connectors/contract.ts";
+import type { HttpDraft, HttpResult, RawCallback } from "../../src/connectors/contract.ts";
 import { SIGNATURE_HEADER } from "../../src/connectors/sandbox/connector.ts";
 import { formatMajor, parseMajor } from "../../src/core/money.ts";
 import { assert } from "../../src/core/result.ts";
@@ -49,14 +49,16 @@ export interface ProviderWorld {
   readonly tally: Tally;
   /** The present time, milliseconds since 1970. */
   now(): number;
-  /** Brings a callback on its way. */
-  callBack(callbackId: string, headers: Readonly<Record<string, string>>, body: string): void;
+  /** Brings a callback on its way, or one that only pretends to be the provider's. */
+  callBack(callbackId: string, message: RawCallback, from: "provider" | "forger"): void;
 }
 
 const ERRORS_AFTER_ACCEPT = ["internal_fault", "gateway", "unreadable", "broken_off"] as const;
 const REFUSALS = ["declined", "insufficient_funds", "over_limit", "refused", "refused_unspecified"] as const;
 const PAYEE_REFUSALS = ["payee_not_found", "payee_not_payable", "invalid_details", "suspicious"] as const;
 const LONGEST_WORK_MS = 20_000;
+const LONGEST_CALLBACK_MS = 30_000;
+const FORGED_SEQUENCE = 99;
 
 interface Asked {
   readonly reference: string;
@@ -157,6 +159,7 @@ export class Provider {
     const operation: Operation = { ...asked, customer, arrivedTime: scheduler.now, status, code: null, sequence: 1 };
     this.operations.set(`${customer.secret} ${asked.reference}`, operation);
     this.#witness.arrived(operation);
+    this.#callBack(operation);
     return operation;
   }
 
@@ -165,7 +168,6 @@ export class Provider {
     const inMs = weather.random.between(1, weather.random.pick([50, 2_000, LONGEST_WORK_MS]));
     scheduler.after(inMs, null, `provider ${end} ${operation.reference.slice(0, 8)}`, () => {
       this.#move(operation, end, end === "failed" ? weather.random.pick(["declined", "refused_unspecified"]) : null);
-      this.#callBack(operation);
     });
     return operation;
   }
@@ -175,6 +177,7 @@ export class Provider {
     operation.code = code;
     operation.sequence += 1;
     if (to === "paid") this.#witness.paid(operation);
+    this.#callBack(operation);
   }
 
   /** The order is taken, and nobody could tell from the answer. */
@@ -202,14 +205,33 @@ export class Provider {
     return { ...operation, amountMinor: weather.random.chance(0.5) ? amountMinor * 10n : amountMinor / 2n + 1n };
   }
 
+  /** Says what state an operation has come to. */
   #callBack(operation: Operation): void {
-    const { secret, callbackId } = operation.customer;
-    const message = messageOf(this.#described(operation));
-    const body = JSON.stringify({ messageId: `${message.providerReference}-${message.sequence}`, ...message });
+    const { scheduler, weather } = this.#world;
+    const { callbackId, secret } = operation.customer;
+    const text = bodyOf(this.#described(operation));
+    const send = (): void => this.#world.callBack(callbackId, this.#signed(text, secret), "provider");
+    const later = (): number => weather.random.between(1, weather.random.pick([500, LONGEST_CALLBACK_MS]));
+    scheduler.after(weather.strikes("callback_delayed", null) ? later() : 0, null, "", send);
+    if (weather.strikes("callback_doubled", null)) scheduler.after(later(), null, "", send);
+    if (weather.strikes("callback_forged", null)) {
+      const failed = bodyOf({ ...operation, status: "failed", code: "declined", sequence: FORGED_SEQUENCE });
+      scheduler.after(later(), null, "", () => {
+        this.#world.callBack(callbackId, this.#signed(failed, `not ${secret}`), "forger");
+      });
+    }
+  }
+
+  #signed(body: string, secret: string): RawCallback {
     const time = this.#world.now();
     const mac = createHmac("sha256", secret).update(`${time}.${body}`).digest("hex");
-    this.#world.callBack(callbackId, { [SIGNATURE_HEADER]: `t=${time},v1=${mac}` }, body);
+    return { headers: { [SIGNATURE_HEADER]: `t=${time},v1=${mac}` }, body };
   }
+}
+
+function bodyOf(operation: Operation): string {
+  const message = messageOf(operation);
+  return JSON.stringify({ messageId: `${message.providerReference}-${message.sequence}`, ...message });
 }
 
 function readOrder(draft: HttpDraft): Asked {

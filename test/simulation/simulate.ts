@@ -101,7 +101,7 @@ class Simulation {
         weather: this.#weather,
         tally: this.#tally,
         now,
-        callBack: (callbackId, headers, body) => callbacks.deliver(callbackId, { headers, body }),
+        callBack: (callbackId, message, from) => callbacks.deliver(callbackId, { message, from }),
       },
       this.#organizations.flatMap((each) => each.accounts),
       this.#auditor.oracle,
