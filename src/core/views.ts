@@ -321,3 +321,50 @@ export function fundsMovementView(movement: FundsMovement, base: string): Shown 
     _links: [link("self", `${base}/${kind}s/${movement.id}`)],
   };
 }
+
+/** A webhook endpoint; its secrets are shown nowhere but in the answer that makes one. */
+export function endpointView(
+  endpoint: {
+    readonly id: string;
+    readonly url: string;
+    readonly events: readonly string[];
+    readonly status: string;
+    readonly description: string | null;
+    readonly version: number;
+    readonly createdTime: number;
+    readonly updatedTime: number;
+  },
+  secret: string | null,
+): Shown {
+  const { id, url, events, status, description, version, createdTime, updatedTime } = endpoint;
+  return {
+    id,
+    url,
+    events,
+    status,
+    description,
+    ...(secret === null ? {} : { secret }),
+    version,
+    createdTime: timeText(createdTime),
+    updatedTime: timeText(updatedTime),
+  };
+}
+
+/** One event on its way to one address. */
+export function deliveryView(delivery: {
+  readonly id: string;
+  readonly endpointId: string | null;
+  readonly url: string;
+  readonly eventType: string;
+  readonly sequence: number;
+  readonly status: string;
+  readonly tries: number;
+  readonly lastResult: string | null;
+  readonly version: number;
+  readonly createdTime: number;
+  readonly updatedTime: number;
+}): Shown {
+  const { createdTime, updatedTime, id, endpointId, url, eventType, sequence, status, tries, lastResult } = delivery;
+  const times = { createdTime: timeText(createdTime), updatedTime: timeText(updatedTime) };
+  return { id, endpointId, url, eventType, sequence, status, tries, lastResult, version: delivery.version, ...times };
+}

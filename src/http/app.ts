@@ -22,6 +22,7 @@ import { errorPages, health } from "./routes/health.ts";
 import { payoutInvoices } from "./routes/payout-invoices.ts";
 import { payoutRequests } from "./routes/payout-requests.ts";
 import { payouts } from "./routes/payouts.ts";
+import { webhooks } from "./routes/webhooks.ts";
 import { DECIMAL_KEYWORD } from "./schema.ts";
 
 export interface AppOptions {
@@ -40,7 +41,7 @@ const BODY_MAX = 256 * 1024;
 /** A request that is not here by then does not come any more, milliseconds. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const REQUEST_ID = /^[\w.:-]{1,100}$/;
-const ENDPOINTS = [...payoutInvoices, ...payoutRequests, ...payouts, ...accounts, ...funds];
+const ENDPOINTS = [...payoutInvoices, ...payoutRequests, ...payouts, ...accounts, ...funds, ...webhooks];
 
 /** Ours unless the caller names it: one id through all logs. */
 function requestIdOf(request: IncomingMessage): string {

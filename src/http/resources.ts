@@ -248,6 +248,36 @@ const FUNDS_DOC = Type.Object(
   { $id: "FundsMovement", description: "Money that a person moves: first made, then approved." },
 );
 
+const ENDPOINT_DOC = Type.Object(
+  {
+    id: text("Its id."),
+    url: text("Where events go."),
+    events: Type.Array(text("A type, exact or with a final `*`."), { description: "What it hears; none means all." }),
+    status: OneOf(["active", "disabled"], "Whether events go there."),
+    description: textOrNull("For people."),
+    secret: Type.Optional(text("Signs what is sent there. Shown only when it is made.")),
+    version,
+    ...times,
+  },
+  { $id: "WebhookEndpoint", description: "Where the merchant hears of changes." },
+);
+
+const DELIVERY_DOC = Type.Object(
+  {
+    id: text("The webhook's id, the same at every try."),
+    endpointId: textOrNull("The endpoint; null for an invoice's `callbackUrl`."),
+    url: text("Where it goes."),
+    eventType: text("What it tells."),
+    sequence: Type.Integer({ description: "Which change of the organization it tells." }),
+    status: OneOf(["pending", "delivered", "failed"], "Where it is."),
+    tries: Type.Integer({ description: "How often it was tried." }),
+    lastResult: textOrNull("What the last try met: an HTTP status, or a word."),
+    version,
+    ...times,
+  },
+  { $id: "WebhookDelivery", description: "One event on its way to one address." },
+);
+
 const HEALTH_DOC = Type.Object({ status: Text(20, "How it is.") }, { $id: "Health", description: "How we are." });
 
 /** Every schema that has a name in the document. */
@@ -259,5 +289,7 @@ export const RESOURCES = [
   LEDGER_ACCOUNT_DOC,
   TRIAL_BALANCE_DOC,
   FUNDS_DOC,
+  ENDPOINT_DOC,
+  DELIVERY_DOC,
   HEALTH_DOC,
 ];

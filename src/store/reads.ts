@@ -5,7 +5,7 @@ import type { FundsMovement, Website } from "../core/merchant.ts";
 import type { Payout } from "../core/payout.ts";
 import type { PayoutRequest } from "../core/request.ts";
 import type { KindTotal } from "../core/views.ts";
-import type { ApiKey, Locator, Tables } from "../engine/ports.ts";
+import type { ApiKey, Delivery, Locator, Tables, WebhookEndpoint } from "../engine/ports.ts";
 import { sqlName } from "./describe.ts";
 import type { Parameter, Reader } from "./reader.ts";
 import { tableOf } from "./tables.ts";
@@ -75,6 +75,15 @@ export interface Reads {
   kindTotals(organizationId: string): Promise<readonly KindTotal[]>;
   fundsMovement(organizationId: string, id: string): Promise<FundsMovement | null>;
   fundsMovements(organizationId: string, query: ListQuery): Promise<Page<FundsMovement>>;
+  webhookEndpoint(organizationId: string, id: string): Promise<WebhookEndpoint | null>;
+  webhookEndpoints(organizationId: string, query: ListQuery): Promise<Page<WebhookEndpoint>>;
+  delivery(organizationId: string, id: string): Promise<Delivery | null>;
+  deliveries(organizationId: string, query: ListQuery): Promise<Page<Delivery>>;
+  /** History sequences of a span of time, oldest first, at most `limit`. Times in milliseconds. */
+  sequencesBetween(
+    organizationId: string,
+    span: { from: number; to: number; limit: number },
+  ): Promise<readonly number[]>;
 }
 
 /** No list is counted further than this. */
@@ -85,7 +94,14 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 type Counter = "invoiceCount" | "requestCount" | "payoutCount";
 /** What can be listed. */
-export type ListTable = "invoice" | "request" | "payout" | "ledgerAccount" | "fundsMovement";
+export type ListTable =
+  | "invoice"
+  | "request"
+  | "payout"
+  | "ledgerAccount"
+  | "fundsMovement"
+  | "webhookEndpoint"
+  | "delivery";
 
 /** The keys by which each list is ordered, and the counter of the lock row that knows its length. */
 const LISTS: Readonly<Record<ListTable, { readonly order: readonly string[]; readonly counter: Counter | null }>> = {
@@ -94,6 +110,8 @@ const LISTS: Readonly<Record<ListTable, { readonly order: readonly string[]; rea
   payout: { order: ["id"], counter: "payoutCount" },
   fundsMovement: { order: ["id"], counter: null },
   ledgerAccount: { order: ["id"], counter: null },
+  webhookEndpoint: { order: ["id"], counter: null },
+  delivery: { order: ["id"], counter: null },
   request: { order: ["createdTime", "id"], counter: "requestCount" },
 };
 
@@ -320,6 +338,35 @@ class PostgresReads implements Reads {
 
   fundsMovements(organizationId: string, query: ListQuery): Promise<Page<FundsMovement>> {
     return this.#page("fundsMovement", organizationId, query);
+  }
+
+  webhookEndpoint(organizationId: string, id: string): Promise<WebhookEndpoint | null> {
+    return this.#one("webhookEndpoint", organizationId, id);
+  }
+
+  webhookEndpoints(organizationId: string, query: ListQuery): Promise<Page<WebhookEndpoint>> {
+    return this.#page("webhookEndpoint", organizationId, query);
+  }
+
+  delivery(organizationId: string, id: string): Promise<Delivery | null> {
+    return this.#one("delivery", organizationId, id);
+  }
+
+  deliveries(organizationId: string, query: ListQuery): Promise<Page<Delivery>> {
+    return this.#page("delivery", organizationId, query);
+  }
+
+  async sequencesBetween(
+    organizationId: string,
+    span: { from: number; to: number; limit: number },
+  ): Promise<readonly number[]> {
+    const rows = await this.#reader.query(
+      organizationId,
+      `select t.sequence from bursar."history" t
+       where t.organization_id = $1 and t.time >= $2 and t.time < $3 order by t.sequence limit $4`,
+      [organizationId, new Date(span.from), new Date(span.to), span.limit],
+    );
+    return rows.map((row) => Number(row["sequence"]));
   }
 
   async #page<T extends ListTable>(table: T, organizationId: string, query: ListQuery): Promise<Page<Tables[T]>> {

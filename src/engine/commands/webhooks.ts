@@ -3,7 +3,7 @@
  * signatures while a secret is being rotated. A delivery is due work like any other; its try happens after a commit.
  */
 import { Webhook } from "standardwebhooks";
-import { invalid, type Refusal, refusal } from "../../core/errors.ts";
+import { type InvalidField, invalid, type Refusal, refusal } from "../../core/errors.ts";
 import { type EventNames, eventBody, eventType, isHeard } from "../../core/events.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
 import { type Handler, ORDER, type WebhookErrand } from "../command.ts";
@@ -254,6 +254,14 @@ function newSecret(context: Context): string {
   return `whsec_${Buffer.from(context.secretBytes(SECRET_BYTES)).toString("base64")}`;
 }
 
+/** The secret that signs what goes to the `callbackUrl` of invoices. Changes nothing. */
+export const readSigningSecret: Handler<null, string> = {
+  name: "read-webhook-secret",
+  order: ORDER.accept,
+  wants: () => [],
+  decide: (context) => ok(context.setup.safe.signingSecret()),
+};
+
 /** What is wrong with an address; null when it may be used. Where it leads is checked again at every connect. */
 function urlFault(url: string | undefined): string | null {
   if (url === undefined) return "is required";
@@ -263,16 +271,29 @@ function urlFault(url: string | undefined): string | null {
   return url.length > 2048 ? "has more than 2048 characters" : null;
 }
 
-export const createEndpoint: Handler<{ order: EndpointOrder }, EndpointRows> = {
+export interface CreateEndpoint {
+  readonly order: EndpointOrder;
+  /** Faults of form, found before. */
+  readonly problems: readonly InvalidField[];
+}
+
+/** The faults of an order, those of form first; a bad address is named once. */
+function faultsOf(order: EndpointOrder, problems: readonly InvalidField[], isNew: boolean): readonly InvalidField[] {
+  const isNamed = problems.some((each) => each.field === "url");
+  const message = isNamed || (!isNew && order.url === undefined) ? null : urlFault(order.url);
+  return message === null ? problems : [...problems, { field: "url", message }];
+}
+
+export const createEndpoint: Handler<CreateEndpoint, EndpointRows> = {
   name: "create-webhook-endpoint",
   order: ORDER.accept,
   wants: (_, organizationId) => [
     { table: "webhookEndpoint", by: "webhook_endpoint_by_organization", keys: [[organizationId]] },
   ],
-  decide(context, { order }) {
+  decide(context, { order, problems }) {
     const { organizationId, rows, setup, now } = context;
-    const fault = urlFault(order.url);
-    if (fault !== null || order.url === undefined) return err(invalid([{ field: "url", message: fault ?? "" }]));
+    const faults = faultsOf(order, problems, true);
+    if (faults.length > 0 || order.url === undefined) return err(invalid(faults));
     const others = rows.filter("webhookEndpoint", (row) => row.organizationId === organizationId);
     if (others.length >= MAX_ENDPOINTS) {
       return err(refusal("not-in-this-status", `There are ${MAX_ENDPOINTS} endpoints already.`));
@@ -301,6 +322,7 @@ export interface ChangeEndpoint {
   /** The version that the caller has read. */
   readonly version: number | null;
   readonly order: EndpointOrder;
+  readonly problems: readonly InvalidField[];
   /** Makes a new secret; the old one signs beside it for a day. */
   readonly rotate?: boolean;
 }
@@ -309,15 +331,15 @@ export const changeEndpoint: Handler<ChangeEndpoint, EndpointRows> = {
   name: "change-webhook-endpoint",
   order: ORDER.accept,
   wants: ({ id }, organizationId) => [{ table: "webhookEndpoint", by: "primary", keys: [[organizationId, id]] }],
-  decide(context, { id, version, order, rotate }) {
+  decide(context, { id, version, order, problems, rotate }) {
     const { organizationId, rows, setup, now } = context;
     const row = rows.get("webhookEndpoint", [organizationId, id]);
     if (row === null) return err(refusal("not-found", "There is no such webhook endpoint."));
     if (version !== null && row.version !== version) {
       return err(refusal("version-conflict", `The endpoint is at version ${row.version}, not ${version}.`));
     }
-    const fault = order.url === undefined ? null : urlFault(order.url);
-    if (fault !== null) return err(invalid([{ field: "url", message: fault }]));
+    const faults = faultsOf(order, problems, false);
+    if (faults.length > 0) return err(invalid(faults));
     let { secrets } = row;
     let secret: string | null = null;
     if (rotate === true) {

@@ -5,7 +5,7 @@ import { INVOICE_STATUSES } from "../../core/invoice.ts";
 import { type InvoiceParts, invoiceView } from "../../core/views.ts";
 import type { StoredAnswer } from "../../engine/command.ts";
 import type { InvoiceOrder } from "../../engine/commands/invoice-order.ts";
-import { createInvoice, processInvoice } from "../../engine/commands/invoices.ts";
+import { createInvoice, processInvoice, terminateInvoice } from "../../engine/commands/invoices.ts";
 import { isUuid } from "../../store/reads.ts";
 import { type Call, checkForm, command, created, type Endpoint, ifMatch, notFound, resource } from "../endpoint.ts";
 import { type List, listAnswer, listParameters, pageAnswer, readList } from "../lists.ts";
@@ -148,6 +148,24 @@ export const payoutInvoices: readonly Endpoint[] = [
       const rows = await call.world.reads.invoice(call.identity.book, call.params["id"] ?? "");
       if (rows === null) throw notFound("payout invoice");
       return shown(call, rows);
+    },
+  },
+  {
+    method: "POST",
+    path: "/payout-invoices/:id/terminate",
+    name: "terminatePayoutInvoice",
+    tag: "Payout invoices",
+    summary: "End an invoice before its lifetime. What is at a provider is followed to its end.",
+    answers: { 200: ONE },
+    refusals: ["not-found", "not-in-this-status"],
+    handle(call) {
+      const invoiceId = call.params["id"] ?? "";
+      if (!isUuid(invoiceId)) throw notFound("payout invoice");
+      return command(call, {
+        handler: terminateInvoice,
+        payload: { invoiceId },
+        render: (rows) => shown(call, rows),
+      });
     },
   },
   {
