@@ -227,6 +227,13 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'return timingSafeEqual(expected, Buffer.from(mac, "hex"));',
     replace: "return timingSafeEqual(expected, expected);",
   },
+  {
+    name: "older_askers_wake",
+    rule: "The answer to an inquiry whose lease has gone wakes nobody, else every asker comes too late.",
+    file: "src/engine/commands/outcome.ts",
+    find: 'if (work === null || !isPlannedOrOpen(payout) || errand.operation === "inquire") return ok("stale");',
+    replace: 'if (work === null || !isPlannedOrOpen(payout)) return ok("stale");',
+  },
 ];
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
