@@ -18,6 +18,7 @@ const TAGS = [
   ["Payouts", "Single operations at providers."],
   ["Accounts", "The ledger."],
   ["Funds", "Money that people move: deposits, withdrawals, transfers."],
+  ["Webhooks", "Where you hear of changes."],
   ["Callbacks", "Where providers reach us."],
   ["Health", "For whoever watches us."],
 ] as const;
