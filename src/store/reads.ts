@@ -5,7 +5,7 @@ import type { FundsMovement, Website } from "../core/merchant.ts";
 import type { Payout } from "../core/payout.ts";
 import type { PayoutRequest } from "../core/request.ts";
 import type { KindTotal } from "../core/views.ts";
-import type { ApiKey, Delivery, Locator, Tables, WebhookEndpoint } from "../engine/ports.ts";
+import type { ApiKey, Delivery, History, Locator, Tables, WebhookEndpoint } from "../engine/ports.ts";
 import { sqlName } from "./describe.ts";
 import type { Parameter, Reader } from "./reader.ts";
 import { tableOf } from "./tables.ts";
@@ -79,6 +79,8 @@ export interface Reads {
   webhookEndpoints(organizationId: string, query: ListQuery): Promise<Page<WebhookEndpoint>>;
   delivery(organizationId: string, id: string): Promise<Delivery | null>;
   deliveries(organizationId: string, query: ListQuery): Promise<Page<Delivery>>;
+  /** Changes after a sequence, oldest first, at most `limit`. */
+  changesAfter(organizationId: string, after: number, limit: number): Promise<readonly History[]>;
   /** History sequences of a span of time, oldest first, at most `limit`. Times in milliseconds. */
   sequencesBetween(
     organizationId: string,
@@ -354,6 +356,15 @@ class PostgresReads implements Reads {
 
   deliveries(organizationId: string, query: ListQuery): Promise<Page<Delivery>> {
     return this.#page("delivery", organizationId, query);
+  }
+
+  changesAfter(organizationId: string, after: number, limit: number): Promise<readonly History[]> {
+    return this.#reader.rows("history", organizationId, {
+      where: `${column("organizationId")} = $1 and ${column("sequence")} > $2`,
+      values: [organizationId, after],
+      orderBy: column("sequence"),
+      limit,
+    });
   }
 
   async sequencesBetween(

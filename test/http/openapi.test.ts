@@ -106,6 +106,7 @@ describe("the document", () => {
       "GET /webhook-deliveries",
       "POST /webhook-deliveries/:id/resend",
       "GET /webhook-secret",
+      "GET /events",
       "PUT /payout-requests/:id",
       "GET /payout-requests/:id",
       "GET /payout-requests",

@@ -223,6 +223,21 @@ test("a slow receiver gets at most 16 at a time and delays nobody else", async (
   assert.equal(slow.receiver.mostAtOnce, 16);
 });
 
+test("events are listed in order without a gap, and go on from where one has read", async () => {
+  const before = await gateway.call("GET", "/events?limit=1000");
+  const seen = before.body as unknown as { type: string; data: { sequence: number; id: string } }[];
+  seen.forEach((event, index) => {
+    assert.equal(event.data.sequence, index + 1);
+  });
+  const id = await order();
+  const after = await gateway.call("GET", `/events?after=${seen.length}`);
+  const fresh = after.body as unknown as typeof seen;
+  assert.ok(fresh.length > 0);
+  assert.equal(fresh[0]?.data.sequence, seen.length + 1);
+  assert.ok(fresh.some((event) => event.data.id === id));
+  assert.equal((await gateway.call("GET", "/events?after=-1")).status, 422);
+});
+
 test("bad addresses are refused with their name, and changes need the version", async () => {
   for (const url of ["ftp://x", "nowhere", "http://user:pw@example.com/"]) {
     const refused = await gateway.call("POST", "/webhook-endpoints", { url });

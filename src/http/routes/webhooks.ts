@@ -1,5 +1,6 @@
 /** Webhooks: where the merchant hears of changes, what became of each delivery, and how to hear it again. */
 import Type from "typebox";
+import { eventBody } from "../../core/events.ts";
 import { deliveryView, endpointView } from "../../core/views.ts";
 import {
   changeEndpoint,
@@ -22,7 +23,7 @@ import {
   resource,
 } from "../endpoint.ts";
 import { type List, listAnswer, listParameters, pageAnswer, readList } from "../lists.ts";
-import { refuse } from "../problem.ts";
+import { refuse, refuseFields } from "../problem.ts";
 import { Named, OneOf, Text, TextOrNull, Time } from "../schema.ts";
 
 const ENDPOINTS: List = {
@@ -54,6 +55,12 @@ const MEMBERS = {
 const NEW_ENDPOINT = Type.Object({ url: Text(2048, "Where events go: http or https."), ...MEMBERS });
 const CHANGES = Type.Object({ url: Type.Optional(Text(2048, "Where events go.")), ...MEMBERS });
 const SPAN = Type.Object({ from: Time("The first instant."), to: Time("The end; not itself part of it.") });
+
+const EVENT = Type.Object({
+  type: Type.String({ description: "What happened." }),
+  timestamp: Time("When."),
+  data: Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", description: "To what, and what it is now." }),
+});
 
 const TAG = "Webhooks";
 const ONE = { description: "The endpoint.", schema: Named("WebhookEndpoint") };
@@ -183,6 +190,43 @@ const endpointRoutes: readonly Endpoint[] = [
   },
 ];
 
+/** Most events that one answer holds. */
+const EVENTS_MAX = 1_000;
+const EVENTS_DEFAULT = 100;
+
+function wholeOf(call: Call, name: string, bounds: { max: number; fallback: number }): number {
+  const text = call.query[name];
+  if (text === undefined) return bounds.fallback;
+  const value = typeof text === "string" && /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (value <= bounds.max) return value;
+  throw refuseFields([{ field: name, message: `must be a whole number from 0 to ${bounds.max}` }]);
+}
+
+const eventRoutes: readonly Endpoint[] = [
+  {
+    method: "GET",
+    path: "/events",
+    name: "listEvents",
+    tag: TAG,
+    summary: "Everything that changed, in order: ask again with `after` = the last sequence you have seen.",
+    query: Type.Object({
+      after: Type.Optional(Type.Integer({ minimum: 0, description: "Only what came after this sequence." })),
+      limit: Type.Optional(Type.Integer({ minimum: 0, maximum: EVENTS_MAX, description: "How many; 100." })),
+    }),
+    answers: { 200: { description: "Events, oldest first.", schema: Type.Array(EVENT) } },
+    refusals: ["validation-failed"],
+    async handle(call) {
+      const after = wholeOf(call, "after", { max: Number.MAX_SAFE_INTEGER, fallback: 0 });
+      const limit = wholeOf(call, "limit", { max: EVENTS_MAX, fallback: EVENTS_DEFAULT });
+      const changes = await call.world.reads.changesAfter(call.identity.book, after, limit);
+      return answer(
+        200,
+        changes.map((change) => eventBody(change, {})),
+      );
+    },
+  },
+];
+
 const deliveryRoutes: readonly Endpoint[] = [
   {
     method: "GET",
@@ -228,4 +272,4 @@ const deliveryRoutes: readonly Endpoint[] = [
   },
 ];
 
-export const webhooks: readonly Endpoint[] = [...endpointRoutes, ...deliveryRoutes];
+export const webhooks: readonly Endpoint[] = [...endpointRoutes, ...eventRoutes, ...deliveryRoutes];
