@@ -14,6 +14,7 @@ import { bookId, createApiKey, createBook, kindOfKey, newKeyText } from "./engin
 import { realClock, realRng, realTimer } from "./engine/real.ts";
 import { Vault } from "./engine/vault.ts";
 import { buildApp } from "./http/app.ts";
+import { Metrics } from "./http/metrics.ts";
 import { startSandbox } from "./sandbox/supervise.ts";
 import { startEmbedded } from "./store/embedded.ts";
 import { type InstanceLock, instanceLock } from "./store/instance-lock.ts";
@@ -123,12 +124,14 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
   undo.add(() => outbound.close());
   const vault = new Vault(config.masterKey ?? masterKeyOf(config.dataDir), realRng);
   let url = "";
+  const metrics = new Metrics();
   const engine = new Engine({
     ports: { store, clock: realClock, rng: realRng, timer: realTimer, http: outbound },
     vault,
     connectors: CONNECTORS,
     publicUrl: () => config.publicUrl ?? url,
     isWorking: config.role !== "api",
+    onBatch: metrics.onBatch,
     onBroken: (error, what) => log.error({ err: error, what }, "something is broken"),
   });
   undo.add(() => engine.stop());
@@ -138,6 +141,7 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
     publicUrl: () => config.publicUrl ?? url,
     log,
     isServing: config.role !== "worker",
+    metrics,
   });
   undo.add(() => close(app));
   url = await listen(app, config);

@@ -51,6 +51,7 @@ export interface BatcherOptions extends SetupSource, Pick<Surroundings, "rng"> {
   /** Work of an organization that a commit has made due in so many milliseconds. */
   readonly onDue: (organizationId: string, inMs: number) => void;
   readonly clock: Clock;
+  readonly onBatch: (commands: number, ms: number) => void;
   readonly onBroken: (error: unknown, what: string) => void;
 }
 
@@ -224,6 +225,7 @@ export class Batcher {
     });
     const errands = decided.flatMap((each) => (each.kind === "result" && each.result.ok ? each.errands : []));
     slots.current.keep(errands);
+    this.#options.onBatch(decided.length, this.#options.clock.monotonic() - startedAt);
     if (errands.length > 0) this.#options.onErrands(errands, startedAt);
     for (const [organizationId, inMs] of due) this.#options.onDue(organizationId, inMs);
     return decided;

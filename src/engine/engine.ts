@@ -18,6 +18,8 @@ export interface EngineOptions {
   /** Whether this process calls providers (roles `all` and `worker`). */
   readonly isWorking: boolean;
   readonly lanes?: number;
+  /** Told of every transaction: how many commands it held, and how many milliseconds it took. */
+  readonly onBatch?: (commands: number, ms: number) => void;
   /** Told of every bug and broken invariant, with what was being done. */
   readonly onBroken: (error: unknown, what: string) => void;
 }
@@ -68,6 +70,7 @@ export class Engine {
       openSlots: () => this.#slots.open(),
       onErrands: (errands, startedAt) => this.#processor.runAll(errands, startedAt),
       onDue: (organizationId, inMs) => this.#processor.wakeIn(organizationId, inMs),
+      onBatch: options.onBatch ?? (() => {}),
       onBroken: options.onBroken,
     });
     this.#processor = new Processor(

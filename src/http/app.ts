@@ -12,13 +12,14 @@ import { KeyRing } from "./auth.ts";
 import type { World } from "./endpoint.ts";
 import { parseJson, writeJson } from "./json.ts";
 import { MethodTable } from "./methods.ts";
+import { Metrics } from "./metrics.ts";
 import { collectRoutes, showRoutes } from "./openapi.ts";
 import { PROBLEM, problemAnswer, type Refused, refuse, refusedBy } from "./problem.ts";
 import { decorate, register, send } from "./register.ts";
 import { accounts } from "./routes/accounts.ts";
 import { CALLBACK_ROUTE, callbacks } from "./routes/callbacks.ts";
 import { funds } from "./routes/funds.ts";
-import { errorPages, health } from "./routes/health.ts";
+import { errorPages, health, metricsPage } from "./routes/health.ts";
 import { payoutInvoices } from "./routes/payout-invoices.ts";
 import { payoutRequests } from "./routes/payout-requests.ts";
 import { payouts } from "./routes/payouts.ts";
@@ -31,6 +32,8 @@ export interface AppOptions {
   /** Where we are reached; asked with each use, for a port may be chosen late. */
   readonly publicUrl: string | (() => string);
   readonly log: Logger;
+  /** Counts requests, and is shown at `/metrics`. Default: numbers of its own. */
+  readonly metrics?: Metrics;
   /** False in a process that only works: it tells how it is, and serves nobody. Default: true. */
   readonly isServing?: boolean;
   /** Measures how long a key is believed. Default: the process's own. */
@@ -138,9 +141,11 @@ function answerErrors(app: FastifyInstance, parts: { methods: MethodTable; base:
 }
 
 /** One line per request, without bodies, keys or queries. An address that is a secret is told by its pattern only. */
-function logRequests(app: FastifyInstance, log: Logger): void {
+function logRequests(app: FastifyInstance, log: Logger, metrics: Metrics): void {
   app.addHook("onResponse", async (request, reply) => {
     const route = request.routeOptions.url;
+    const { method } = request;
+    metrics.onRequest({ method, route: route ?? "none", status: reply.statusCode, ms: reply.elapsedTime });
     const [path = ""] = request.url.split("?");
     log.info(
       {
@@ -170,7 +175,7 @@ function addHeaders(app: FastifyInstance): void {
 
 /** Builds the whole API, ready to listen or to be called without a socket (`inject`). */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { engine, reads, publicUrl, log, isServing = true } = options;
+  const { engine, reads, publicUrl, log, isServing = true, metrics = new Metrics() } = options;
   const base = (): string => (typeof publicUrl === "string" ? publicUrl : publicUrl()).replace(/\/+$/, "");
   const world: World = { engine, reads, base };
   const keys = new KeyRing({ reads, vault: engine.vault, clock: options.clock ?? realClock });
@@ -182,13 +187,14 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   decorate(app);
   readBodies(app);
   addHeaders(app);
-  logRequests(app, log);
+  logRequests(app, log, metrics);
   answerErrors(app, { methods, base, log });
   await collectRoutes(app);
   // The collector hears of routes that are registered after it has been loaded.
   await app.register(async (scope) => {
     for (const endpoint of isServing ? ENDPOINTS : []) register(scope, endpoint, { world, keys });
     await health(scope, world);
+    await metricsPage(scope, world, metrics);
     await errorPages(scope);
   });
   if (isServing) await app.register(async (scope) => callbacks(scope, world));

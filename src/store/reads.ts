@@ -79,6 +79,8 @@ export interface Reads {
   webhookEndpoints(organizationId: string, query: ListQuery): Promise<Page<WebhookEndpoint>>;
   delivery(organizationId: string, id: string): Promise<Delivery | null>;
   deliveries(organizationId: string, query: ListQuery): Promise<Page<Delivery>>;
+  /** Over all books: for the operator alone, never for a caller of the API. */
+  state(): Promise<State>;
   /** Changes after a sequence, oldest first, at most `limit`. */
   changesAfter(organizationId: string, after: number, limit: number): Promise<readonly History[]>;
   /** History sequences of a span of time, oldest first, at most `limit`. Times in milliseconds. */
@@ -86,6 +88,20 @@ export interface Reads {
     organizationId: string,
     span: { from: number; to: number; limit: number },
   ): Promise<readonly number[]>;
+}
+
+/** What somebody on call asks about, over all books of at most this many organizations. */
+const STATE_BOOKS = 1_000;
+
+/** How the whole installation is: late work, money whose outcome is unknown, open moderation. */
+export interface State {
+  readonly due: readonly { readonly kind: string; readonly ageMs: number }[];
+  readonly unknown: readonly {
+    readonly providerAccountId: string;
+    readonly currency: string;
+    readonly amountMinor: bigint;
+  }[];
+  readonly moderation: readonly { readonly reason: string; readonly count: number }[];
 }
 
 /** No list is counted further than this. */
@@ -356,6 +372,39 @@ class PostgresReads implements Reads {
 
   deliveries(organizationId: string, query: ListQuery): Promise<Page<Delivery>> {
     return this.#page("delivery", organizationId, query);
+  }
+
+  async state(): Promise<State> {
+    const books = await this.#reader.rows("organization", null, { orderBy: 't."id"', limit: STATE_BOOKS });
+    // Row-level security takes the set of books; each query is one for all of them.
+    const all = books.map((book) => book.id).join(",");
+    const [due, unknown, moderation] = await Promise.all([
+      this.#reader.query(
+        all,
+        `select t.kind, extract(epoch from clock_timestamp() - min(t.due_time)) * 1000 as age
+         from bursar."work" t where t.due_time <= clock_timestamp() group by t.kind`,
+      ),
+      this.#reader.query(
+        all,
+        `select p.provider_account_id, p.currency, sum(p.amount_minor) as amount
+         from bursar."open_part" o join bursar."payout" p
+           on p.organization_id = o.organization_id and p.id = o.payout_id
+         where p.moderation_required group by p.provider_account_id, p.currency`,
+      ),
+      this.#reader.query(
+        all,
+        `select t.reason, count(*) as count from bursar."moderation_item" t where t.status = 'open' group by t.reason`,
+      ),
+    ]);
+    return {
+      due: due.map((row) => ({ kind: String(row["kind"]), ageMs: Number(row["age"]) })),
+      unknown: unknown.map((row) => ({
+        providerAccountId: String(row["providerAccountId"]),
+        currency: String(row["currency"]),
+        amountMinor: BigInt(String(row["amount"])),
+      })),
+      moderation: moderation.map((row) => ({ reason: String(row["reason"]), count: Number(row["count"]) })),
+    };
   }
 
   changesAfter(organizationId: string, after: number, limit: number): Promise<readonly History[]> {

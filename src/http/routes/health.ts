@@ -2,6 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { ERRORS, type ErrorCode } from "../../core/errors.ts";
 import { answer, notFound, type World } from "../endpoint.ts";
+import type { Metrics } from "../metrics.ts";
 import { send } from "../register.ts";
 import { Named, ProblemAnswer } from "../schema.ts";
 
@@ -36,6 +37,21 @@ export async function health(app: FastifyInstance, world: World): Promise<void> 
       return send(reply, answer(200, { status: "ready" }));
     },
   );
+}
+
+/**
+ * The numbers of this process and of all books. For the operator: answered on the machine itself and to nobody whom a
+ * proxy has brought, because they tell of every organization.
+ */
+export async function metricsPage(app: FastifyInstance, world: World, metrics: Metrics): Promise<void> {
+  app.get("/metrics", { schema: { hide: true } }, async (request, reply) => {
+    const { remoteAddress } = request.raw.socket;
+    const isLocal = remoteAddress === "127.0.0.1" || remoteAddress === "::1" || remoteAddress === "::ffff:127.0.0.1";
+    const isBrought = request.headers["x-forwarded-for"] !== undefined || request.headers.forwarded !== undefined;
+    if (!isLocal || isBrought) throw notFound("page");
+    const body = await metrics.text(world);
+    return send(reply, { status: 200, headers: { "content-type": metrics.contentType }, body });
+  });
 }
 
 /** The kinds of problems, each at the address that a problem's `type` names. */

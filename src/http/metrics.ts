@@ -1,0 +1,90 @@
+/** What a person on call needs as numbers: how late work is, what is unknown, how full the lanes are. */
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { formatMajor } from "../core/money.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Reads } from "../store/reads.ts";
+
+const BATCH_SIZES = [1, 2, 5, 10, 20, 50, 100];
+const SECONDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5];
+
+/** The numbers of one process, and those of the database that it reads when it is asked. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #batchCommands: Histogram;
+  readonly #batchSeconds: Histogram;
+  readonly #requestSeconds: Histogram<"method" | "route" | "status">;
+  readonly #gauges: {
+    readonly due: Gauge<"kind">;
+    readonly unknown: Gauge<"provider_account" | "currency">;
+    readonly moderation: Gauge<"reason">;
+    readonly queued: Gauge;
+    readonly inFlight: Gauge;
+  };
+
+  constructor() {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    this.#batchCommands = new Histogram({
+      name: "bursar_batch_commands",
+      help: "Commands per transaction.",
+      buckets: BATCH_SIZES,
+      registers,
+    });
+    this.#batchSeconds = new Histogram({
+      name: "bursar_batch_seconds",
+      help: "How long a transaction took.",
+      buckets: SECONDS,
+      registers,
+    });
+    this.#requestSeconds = new Histogram({
+      name: "bursar_request_seconds",
+      help: "How long an HTTP request took, by route.",
+      labelNames: ["method", "route", "status"],
+      buckets: SECONDS,
+      registers,
+    });
+    const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]): Gauge<L> =>
+      new Gauge({ name, help, labelNames: [...labelNames], registers });
+    this.#gauges = {
+      due: gauge("bursar_work_due_age_seconds", "How late the oldest due work is.", ["kind"]),
+      unknown: gauge("bursar_unknown_money", "Money whose outcome is not known, major units.", [
+        "provider_account",
+        "currency",
+      ]),
+      moderation: gauge("bursar_moderation_open", "What waits for a person.", ["reason"]),
+      queued: gauge("bursar_lane_commands", "Commands that wait for a transaction.", []),
+      inFlight: gauge("bursar_sends_in_flight", "Requests that are out.", []),
+    };
+  }
+
+  /** A transaction of the engine: how many commands, and how long it took in milliseconds. */
+  readonly onBatch = (commands: number, ms: number): void => {
+    this.#batchCommands.observe(commands);
+    this.#batchSeconds.observe(ms / 1000);
+  };
+
+  onRequest(request: { method: string; route: string; status: number; ms: number }): void {
+    const { method, route } = request;
+    this.#requestSeconds.observe({ method, route, status: `${Math.floor(request.status / 100)}xx` }, request.ms / 1000);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The text that a scraper reads. */
+  async text(from: { engine: Engine; reads: Reads }): Promise<string> {
+    const state = await from.reads.state();
+    const { due, unknown, moderation, queued, inFlight } = this.#gauges;
+    for (const each of [due, unknown, moderation]) each.reset();
+    for (const { kind, ageMs } of state.due) due.set({ kind }, ageMs / 1000);
+    for (const each of state.unknown) {
+      const labels = { provider_account: each.providerAccountId, currency: each.currency };
+      unknown.set(labels, Number(formatMajor(each.amountMinor, each.currency)));
+    }
+    for (const { reason, count } of state.moderation) moderation.set({ reason }, count);
+    queued.set(from.engine.queuedCommands);
+    inFlight.set(from.engine.sendsInFlight);
+    return this.#registry.metrics();
+  }
+}
