@@ -30,6 +30,7 @@ export const MUTANTS: readonly Mutant[] = [
     });
     const errands = decided.flatMap((each) => (each.kind === "result" && each.result.ok ? each.errands : []));
     slots.current.keep(errands);
+    this.#options.onBatch(decided.length, this.#options.clock.monotonic() - startedAt);
     if (errands.length > 0) this.#options.onErrands(errands, startedAt);`,
     replace: `
       const errands = decided.flatMap((each) => (each.kind === "result" && each.result.ok ? each.errands : []));

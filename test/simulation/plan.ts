@@ -74,7 +74,7 @@ const RATES = [0.03, 0.1, 0.3, 0.6] as const;
  * Moods that chance alone would hardly ever put together. `slow_sender`: requests leave as late as they may, arrive as
  * late as they may, and whoever sent them cannot report: the worst case that the wait window is made for.
  */
-const MOODS = { mixed: 8, slow_sender: 2, calm: 0.5 } as const;
+const MOODS = { mixed: 8, slow_sender: 4, calm: 0.5 } as const;
 
 export function drawPlan(seed: number, random: Random): Plan {
   const mood = random.weighted(MOODS);
@@ -131,11 +131,12 @@ function inMood(plan: Plan, mood: keyof typeof MOODS): Plan {
         // Somebody must be awake to ask too early.
         processes: plan.processes.map((each) => ({ ...each, isWorking: true })),
         outcomes: { ...plan.outcomes, not_now: 0, refused_payee: 0 },
-        faults: { ...NO_FAULTS, late_arrival: 0.8, pause: 0.3, pause_after_check: 0.7 },
+        faults: { ...NO_FAULTS, late_arrival: 0.95, pause: 0.5, pause_after_check: 0.9 },
         pausesInTime: 0.9,
+        storeDelayMs: 100,
         hasStalls: false,
         sparesInquiries: true,
-        crashPoints: { ...NO_CRASHES, after_leaving: 0.3 },
+        crashPoints: { ...NO_CRASHES, after_leaving: 0.5 },
       };
     case "calm":
       return { ...plan, faults: NO_FAULTS, crashPoints: NO_CRASHES, hasStalls: false };

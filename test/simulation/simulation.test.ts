@@ -10,7 +10,7 @@ const SEEDS = 25;
 
 /** Seeds that once found a bug, with what it was. A change of the simulator gives them another meaning. */
 const REMEMBERED: readonly (readonly [seed: number, what: string])[] = [
-  [256, "answers to older inquiries woke the next one, so that every asker came too late, for ever"],
+  [20, "answers to older inquiries woke the next one, so that every asker came too late, for ever"],
 ];
 
 describe("the product under simulated faults", () => {
