@@ -5,7 +5,6 @@ import { deliveryView, endpointView } from "../../core/views.ts";
 import {
   changeEndpoint,
   createEndpoint,
-  type EndpointOrder,
   readSigningSecret,
   replayEvents,
   resendDelivery,
@@ -102,7 +101,7 @@ const endpointRoutes: readonly Endpoint[] = [
     handle: (call) =>
       command(call, {
         handler: createEndpoint,
-        payload: { order: call.body as EndpointOrder, problems: call.problems },
+        payload: { order: call.body, problems: call.problems },
         render: ({ endpoint, secret }) =>
           created(
             endpointView(endpoint, secret),
@@ -156,7 +155,7 @@ const endpointRoutes: readonly Endpoint[] = [
         payload: {
           id: idOf(call),
           version: ifMatch(call, "required"),
-          order: call.body as EndpointOrder,
+          order: call.body,
           problems: call.problems,
         },
         render: ({ endpoint }) => resource(endpointView(endpoint, null), endpoint.version),
