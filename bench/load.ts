@@ -16,18 +16,22 @@ export interface LoadOptions {
   readonly hasWebhooks: boolean;
 }
 
-/** To the load generator: so many orders, or the end. */
-export type LoadOrder = { readonly kind: "run"; readonly invoices: number; readonly name: string } | { kind: "end" };
+/** To the load generator: so many orders; how long each of them took; the end. */
+export type LoadOrder =
+  | { readonly kind: "run"; readonly invoices: number; readonly name: string }
+  | { readonly kind: "ends" }
+  | { readonly kind: "end" };
 
 export interface LoadResult {
   readonly seconds: number;
   /** Milliseconds from an order's first byte to its 201, sorted. */
   readonly acceptMs: readonly number[];
-  /** Milliseconds from an order's first byte to `processed`, sorted. */
-  readonly endMs: readonly number[];
   /** How often the commission account was read. */
   readonly polls: number;
 }
+
+/** Milliseconds from an order's first byte to `processed`, sorted. */
+export type LoadEnds = readonly number[];
 
 const CONNECTIONS = 64;
 const POLL_MS = 20;
@@ -96,11 +100,14 @@ class Load {
     const before = this.#options.hasWebhooks ? 0 : await this.#processed();
     const began = performance.now();
     const [seconds] = await Promise.all([this.#pump(invoices, name, began), this.#poll(invoices, before)]);
-    const polls = this.#polls;
-    if (!this.#options.hasWebhooks) await this.#readEnds(name);
+    return { seconds, acceptMs: this.#acceptMs.toSorted((a, b) => a - b), polls: this.#polls };
+  }
+
+  /** How long the orders of the last run took. Where no webhook told, they are read: not while anything is measured. */
+  async ends(): Promise<LoadEnds> {
+    if (!this.#options.hasWebhooks) await this.#readEnds();
     const endMs = [...this.#ended].map(([referenceId, at]) => at - (this.#sent.get(referenceId) ?? Number.NaN));
-    const sorted = (times: readonly number[]): number[] => times.toSorted((a, b) => a - b);
-    return { seconds, acceptMs: sorted(this.#acceptMs), endMs: sorted(endMs), polls };
+    return endMs.toSorted((a, b) => a - b);
   }
 
   /** Keeps so many orders under way. Resolves to the seconds until the last one was processed. */
@@ -189,7 +196,7 @@ class Load {
   }
 
   /** When each order was processed, by the database's clock: the time of the transaction, a commit before the truth. */
-  async #readEnds(name: string): Promise<void> {
+  async #readEnds(): Promise<void> {
     for (let cursor = ""; ; ) {
       const page = await this.#get<Invoice[]>(`/payout-invoices?limit=${PAGE}${cursor}`);
       for (const { referenceId, status, updatedTime } of page) {
@@ -198,7 +205,7 @@ class Load {
         this.#ended.set(referenceId, Date.parse(updatedTime));
       }
       const last = page.at(-1);
-      if (last === undefined || !last.referenceId.startsWith(`${name}-`)) return;
+      if (last === undefined || !this.#sent.has(last.referenceId)) return;
       cursor = `&cursor=${Buffer.from(JSON.stringify([last.id]), "utf8").toString("base64url")}`;
     }
   }
@@ -213,7 +220,8 @@ async function serve(options: LoadOptions): Promise<void> {
       void load.close().then(() => process.disconnect());
       return;
     }
-    load.run(order.invoices, order.name).then(
+    const answer = order.kind === "run" ? load.run(order.invoices, order.name) : load.ends();
+    answer.then(
       (result) => process.send?.({ result }),
       (error: unknown) => process.send?.({ error: error instanceof Error ? error.message : String(error) }),
     );

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startEmbedded } from "../src/store/embedded.ts";
 import { clear, Gateway, newPlace, type Place, sandboxPid } from "../test/torture/processes.ts";
-import type { LoadOptions, LoadOrder, LoadResult } from "./load.ts";
+import type { LoadEnds, LoadOptions, LoadOrder, LoadResult } from "./load.ts";
 import { cpuOf, cpuOfFamily, DatabaseMeter, type TableRows, tableDifference } from "./measure.ts";
 import { type ProfileSummary, summarize } from "./profile.ts";
 
@@ -50,7 +50,7 @@ const CALLBACK_DELAY_MS = 10;
 const HOT_SPOTS = 25;
 const LOAD = fileURLToPath(new URL("./load.ts", import.meta.url));
 
-type LoadMessage = { readonly ready?: true; readonly result?: LoadResult; readonly error?: string };
+type LoadMessage = { readonly ready?: true; readonly result?: LoadResult | LoadEnds; readonly error?: string };
 
 class LoadProcess {
   readonly #child: ChildProcess;
@@ -76,11 +76,19 @@ class LoadProcess {
     return message;
   }
 
-  async run(invoices: number, name: string): Promise<LoadResult> {
-    this.#child.send({ kind: "run", invoices, name } satisfies LoadOrder);
+  async #ask<T extends LoadResult | LoadEnds>(order: LoadOrder): Promise<T> {
+    this.#child.send(order);
     const { result } = await this.#reply();
     if (result === undefined) throw new Error("the load generator said nothing");
-    return result;
+    return result as T;
+  }
+
+  run(invoices: number, name: string): Promise<LoadResult> {
+    return this.#ask({ kind: "run", invoices, name });
+  }
+
+  ends(): Promise<LoadEnds> {
+    return this.#ask({ kind: "ends" });
   }
 
   async end(): Promise<void> {
@@ -150,12 +158,13 @@ async function measure(place: Place, gateway: Gateway, options: BenchOptions): P
     const result = await load.run(invoices, "bench");
     const cpuAfter = await cpuNow(everybody);
     const after = await meter.read();
+    const endMs = await load.ends();
     const tables = tableDifference(before, after);
     const each = (total: number): number => total / invoices;
     return {
       payoutsPerSecond: invoices / result.seconds,
       acceptMs: spread(result.acceptMs),
-      endMs: spread(result.endMs),
+      endMs: spread(endMs),
       rowsInserted: each(sum(tables, "inserted")),
       rowsUpdated: each(sum(tables, "updated")),
       rowsDeleted: each(sum(tables, "deleted")),

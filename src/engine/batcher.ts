@@ -4,7 +4,7 @@
  * command alone.
  */
 import { ERRORS, type Refusal, refusal } from "../core/errors.ts";
-import { StoreRefused, StoreUnavailable } from "../core/faults.ts";
+import { OutcomeUnknown, StoreRefused, StoreUnavailable } from "../core/faults.ts";
 import { assert, err, ok, type Result } from "../core/result.ts";
 import { type Cause, type Errand, type Handler, type Once, ORDER, type StoredAnswer } from "./command.ts";
 import { Context, type Surroundings } from "./context.ts";
@@ -179,7 +179,7 @@ export class Batcher {
     } catch (error) {
       // What was claimed runs again in halves, until the poisoned piece of work is alone.
       if (error instanceof StoreRefused && claimed.length > 0) await this.#flush(claimed);
-      else if (!(error instanceof StoreUnavailable)) this.#options.onBroken(error, "claim");
+      else if (!isWeather(error)) this.#options.onBroken(error, "claim");
     }
   }
 
@@ -192,7 +192,7 @@ export class Batcher {
       once: null,
       settle: () => {},
       fail: (error) => {
-        if (error instanceof StoreUnavailable) return;
+        if (isWeather(error)) return;
         this.#options.onBroken(error, `wake-up of ${work.kind} ${work.subject}`);
         this.run(work.organizationId, this.#options.park, work, { actor: "system" }).catch((again: unknown) =>
           this.#options.onBroken(again, "park"),
@@ -302,6 +302,11 @@ export class Batcher {
       return { kind: "broken", error };
     }
   }
+}
+
+/** The database is away, or cannot say what it did: the work stays due, or its lease finds it. */
+function isWeather(error: unknown): boolean {
+  return error instanceof StoreUnavailable || error instanceof OutcomeUnknown;
 }
 
 function idempotencyWant(organizationId: string, key: string): Want<"idempotency"> {
