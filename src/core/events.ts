@@ -1,6 +1,6 @@
 /** What the outside hears: a row of history as an event (docs/api.md, Webhooks). */
-import type { InvoiceStatus } from "./invoice.ts";
-import type { PayoutStatus } from "./payout.ts";
+import { INVOICE_STATUSES, type InvoiceStatus } from "./invoice.ts";
+import { PAYOUT_STATUSES, type PayoutStatus } from "./payout.ts";
 import type { DispatchStatus } from "./request.ts";
 import type { Resolution } from "./resolution.ts";
 
@@ -26,11 +26,24 @@ type EventType =
   | "payout-request-canceled"
   | "payout-request-fulfilled";
 
+/** Every type that there is. */
+export const EVENT_TYPES: readonly string[] = [
+  ...Object.keys(INVOICE_STATUSES).map((status) => `payout-invoice.${status}`),
+  ...["created", "modified", "canceled", "fulfilled"].map((word) => `payout-request-${word}`),
+  ...Object.keys(PAYOUT_STATUSES).map((status) => `payout.${status}`),
+];
+
 const OBJECTS = { invoice: "payout-invoice", request: "payout-request", payout: "payout" } as const;
+
+/** Whether a change is an event: every move is, and every change of a request, which its contract calls modified. */
+export function isEvent({ kind, moves }: Pick<Happening, "kind" | "moves">): boolean {
+  return kind === "request" || moves.length > 0;
+}
 
 /** What a request's change is called: the four words of its public contract. */
 function requestEvent(happening: Happening): EventType {
   if (happening.versionFrom === 0) return "payout-request-created";
+  if (happening.moves.length === 0) return "payout-request-modified";
   switch (happening.status as DispatchStatus) {
     case "PROCESSED":
       return "payout-request-fulfilled";
@@ -60,12 +73,34 @@ export function isHeard(listened: readonly string[], type: string): boolean {
   return listened.some((each) => (each.endsWith("*") ? type.startsWith(each.slice(0, -1)) : each === type));
 }
 
+/** The members of an invoice, a request or a payout that name it to the merchant. */
+export interface Named {
+  readonly websiteId: string;
+  readonly referenceId?: string;
+  readonly requestId?: string | null;
+  readonly invoiceId?: string | null;
+}
+
 /** What never changes of a thing, and tells the merchant which of theirs it is. */
 export interface EventNames {
   readonly referenceId?: string;
   readonly websiteId?: string;
   readonly payoutInvoiceId?: string | null;
   readonly payoutRequestId?: string | null;
+}
+
+/** What tells the merchant which of theirs it is, from the row that has changed. */
+export function eventNames(kind: Happening["kind"], row: Named | null): EventNames {
+  if (row === null) return {};
+  const { websiteId } = row;
+  switch (kind) {
+    case "invoice":
+      return { referenceId: row.referenceId ?? "", websiteId, payoutRequestId: row.requestId ?? null };
+    case "request":
+      return { websiteId, payoutInvoiceId: row.invoiceId ?? null };
+    case "payout":
+      return { websiteId, payoutRequestId: row.requestId ?? null, payoutInvoiceId: row.invoiceId ?? null };
+  }
 }
 
 /**

@@ -42,6 +42,13 @@ export function maskFields(fields: readonly Field[], given: Readonly<Record<stri
   return shown;
 }
 
+/** The same in one text, in the order of the service's fields. */
+export function maskedText(fields: readonly Field[], given: Readonly<Record<string, string>>): string {
+  const shown = maskFields(fields, given);
+  const texts = fields.map((field) => shown[field.name] ?? "").filter((text) => text !== "");
+  return texts.join(", ");
+}
+
 function mask(value: string): string {
   return value.length > 8 ? `****${value.slice(-4)}` : "****";
 }

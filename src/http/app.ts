@@ -9,21 +9,28 @@ import type { Clock } from "../engine/ports.ts";
 import { realClock } from "../engine/real.ts";
 import type { Reads } from "../store/reads.ts";
 import { KeyRing } from "./auth.ts";
-import type { World } from "./endpoint.ts";
+import type { Endpoint, World } from "./endpoint.ts";
 import { parseJson, writeJson } from "./json.ts";
 import { MethodTable } from "./methods.ts";
 import { Metrics } from "./metrics.ts";
 import { collectRoutes, showRoutes } from "./openapi.ts";
 import { PROBLEM, problemAnswer, type Refused, refuse, refusedBy } from "./problem.ts";
-import { decorate, register, send } from "./register.ts";
+import { decorate, register, requirePermission, send } from "./register.ts";
 import { accounts } from "./routes/accounts.ts";
 import { CALLBACK_ROUTE, callbacks } from "./routes/callbacks.ts";
+import { customers } from "./routes/customers.ts";
+import { events } from "./routes/events.ts";
 import { funds } from "./routes/funds.ts";
 import { errorPages, health, metricsPage } from "./routes/health.ts";
+import { organizations } from "./routes/organizations.ts";
 import { payoutInvoices } from "./routes/payout-invoices.ts";
 import { payoutRequests } from "./routes/payout-requests.ts";
+import { payoutServices } from "./routes/payout-services.ts";
 import { payouts } from "./routes/payouts.ts";
+import { providerAccounts } from "./routes/provider-accounts.ts";
+import { schemes } from "./routes/schemes.ts";
 import { webhooks } from "./routes/webhooks.ts";
+import { websites } from "./routes/websites.ts";
 import { DECIMAL_KEYWORD } from "./schema.ts";
 
 export interface AppOptions {
@@ -44,7 +51,22 @@ const BODY_MAX = 256 * 1024;
 /** A request that is not here by then does not come any more, milliseconds. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const REQUEST_ID = /^[\w.:-]{1,100}$/;
-const ENDPOINTS = [...payoutInvoices, ...payoutRequests, ...payouts, ...accounts, ...funds, ...webhooks];
+/** Every call that needs a key. */
+export const ENDPOINTS: readonly Endpoint[] = [
+  ...payoutInvoices,
+  ...payoutRequests,
+  ...payouts,
+  ...accounts,
+  ...funds,
+  ...organizations,
+  ...websites,
+  ...customers,
+  ...payoutServices,
+  ...providerAccounts,
+  ...schemes,
+  ...events,
+  ...webhooks,
+];
 
 /** Ours unless the caller names it: one id through all logs. */
 function requestIdOf(request: IncomingMessage): string {
@@ -181,7 +203,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const keys = new KeyRing({ reads, vault: engine.vault, clock: options.clock ?? realClock });
   const app = newFastify();
   const methods = new MethodTable();
-  app.addHook("onRoute", ({ method, url }) => methods.add(method, url));
+  app.addHook("onRoute", (route) => {
+    requirePermission(route);
+    methods.add(route.method, route.url);
+  });
   // What is answered is written already, losslessly: Fastify's own writer would make floats of it.
   app.setSerializerCompiler(() => (body) => writeJson(body));
   decorate(app);

@@ -1,6 +1,7 @@
 /** Who calls: an API key, by its hash, and the book that it opens. */
 import type { IncomingHttpHeaders } from "node:http";
 import { sha256 } from "../core/ids.ts";
+import { isGranted, type Permission, rolesWith } from "../core/permissions.ts";
 import type { ApiKey, Clock } from "../engine/ports.ts";
 import { kindOfKey, organizationOf } from "../engine/provision.ts";
 import type { Safe, Vault } from "../engine/vault.ts";
@@ -101,15 +102,13 @@ export class KeyRing {
   }
 }
 
-/** Roles that look and change nothing. */
-const LOOKING: ReadonlySet<ApiKey["role"]> = new Set(["support", "viewer"]);
-
-/** @throws Refused when the key is another organization's, or its role only looks. */
-export function checkAllowed(identity: Identity, asked: { organizationId?: string; isChange: boolean }): void {
+/** @throws Refused when the key is another organization's, or its role may not do it in its book. */
+export function checkAllowed(identity: Identity, asked: { organizationId?: string; permission: Permission }): void {
   if (asked.organizationId !== undefined && asked.organizationId !== identity.organizationId) {
     throw refuse("forbidden", "The key belongs to another organization than the one in the path.");
   }
-  if (asked.isChange && LOOKING.has(identity.role)) {
-    throw refuse("forbidden", `A key with the role ${identity.role} changes nothing.`);
-  }
+  const isTestBook = identity.book !== identity.organizationId;
+  if (isGranted(identity.role, asked.permission, isTestBook)) return;
+  const roles = rolesWith(asked.permission, isTestBook).join(", ");
+  throw refuse("forbidden", `A key with the role ${identity.role} may not do this: it takes ${roles}.`);
 }

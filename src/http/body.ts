@@ -19,7 +19,11 @@ const ANYTHING: Schema = { additionalProperties: true };
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
+/** The path of a member; of a list's, its place in brackets. */
+function join(path: string, name: string): string {
+  if (path === "") return name;
+  return /^\d+$/.test(name) ? `${path}[${name}]` : `${path}.${name}`;
+}
 
 /** A text that the database cannot hold, and that nobody means to send. */
 function textFault(text: string): string | null {
@@ -136,7 +140,7 @@ const MESSAGES: Readonly<Record<string, (params: Readonly<Record<string, unknown
 /** `/customer/id` as `customer.id`. */
 function pathOf(pointer: string): string {
   const parts = pointer.split("/").slice(1);
-  return parts.map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~")).join(".");
+  return parts.map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~")).reduce(join, "");
 }
 
 /** Faults of form as the caller reads them: the first of each member. */

@@ -5,6 +5,7 @@ import type { Connector } from "../connectors/contract.ts";
 import type { ErrorCode, InvalidField, Refusal } from "../core/errors.ts";
 import { sha256 } from "../core/ids.ts";
 import type { Payout } from "../core/payout.ts";
+import type { Permission } from "../core/permissions.ts";
 import type { AllocationWords, Shown } from "../core/views.ts";
 import type { Handler, StoredAnswer } from "../engine/command.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -13,6 +14,7 @@ import type { Identity } from "./auth.ts";
 import { writeJson } from "./json.ts";
 import { Refused, refuse, refuseFields } from "./problem.ts";
 import { METHODS } from "./public-words.ts";
+import { ID_MAX, ID_PATTERN } from "./schema.ts";
 
 /** What every handler may use. */
 export interface World {
@@ -46,13 +48,15 @@ export interface AnswerDoc {
 }
 
 export interface Endpoint {
-  readonly method: "GET" | "POST" | "PUT";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH";
   /** As Fastify writes it. */
   readonly path: string;
   /** The operation's name in the document. */
   readonly name: string;
   readonly tag: string;
   readonly summary: string;
+  /** What a key's role must grant. */
+  readonly permission: Permission;
   readonly body?: TSchema;
   readonly query?: TSchema;
   /** Whether an `Idempotency-Key` must come with it; it may come with every POST. */
@@ -103,34 +107,39 @@ export interface Order<P, A> {
   readonly handler: Handler<P, A>;
   readonly payload: P;
   readonly render: (result: A) => StoredAnswer;
+  /** The answer to whoever asked first, where it holds a secret: that is shown once and not stored. */
+  readonly renderOnce?: (result: A) => StoredAnswer;
   readonly needsKey?: boolean;
 }
 
 /** Runs a command; with an Idempotency-Key its answer is stored, and repeated byte for byte. */
 export async function command<P, A>(call: Call, order: Order<P, A>): Promise<StoredAnswer> {
   const { engine } = call.world;
-  const { handler, payload, render } = order;
+  const { handler, payload, render, renderOnce } = order;
   const { book, keyId } = call.identity;
   const cause = { actor: `key:${keyId}`, bodyHash: call.bodyHash };
   const key = call.request.method === "POST" ? idempotencyKey(call, order.needsKey === true) : null;
   if (key === null) {
     const result = await engine.run(book, handler, payload, cause);
-    return result.ok ? render(result.value) : orThrow(result.error);
+    return result.ok ? (renderOnce ?? render)(result.value) : orThrow(result.error);
   }
   const fingerprint = sha256(`${call.request.method}\n${call.path}\n${call.bodyHash}`);
-  let rendered: StoredAnswer | null = null;
+  const stored = new Map<StoredAnswer, A>();
   const once = {
     key,
     fingerprint,
     render: (result: A): StoredAnswer => {
-      rendered = render(result);
+      const rendered = render(result);
+      stored.set(rendered, result);
       return rendered;
     },
   };
   const result = await engine.runOnce(book, { handler, payload, cause, once });
   if (!result.ok) return orThrow(result.error);
   // Our own answer, not one of an earlier try that was rolled back: the very same object.
-  if (result.value === rendered) return result.value;
+  if (stored.has(result.value)) {
+    return renderOnce === undefined ? result.value : renderOnce(stored.get(result.value) as A);
+  }
   return { ...result.value, headers: { ...result.value.headers, "idempotency-replayed": "true" } };
 }
 
@@ -152,6 +161,15 @@ export function ifMatch(call: Call, need: "required" | "optional"): number | nul
 /** For commands that have no fault of meaning to add. */
 export function checkForm(call: Call): void {
   if (call.problems.length > 0) throw refuseFields(call.problems);
+}
+
+const ID_FORM = new RegExp(ID_PATTERN);
+
+/** The id in the path. @throws Refused for a text that is nobody's. */
+export function pathId(call: Call, what: string): string {
+  const id = call.params["id"] ?? "";
+  if (id.length > ID_MAX || !ID_FORM.test(id)) throw notFound(what);
+  return id;
 }
 
 export function notFound(what: string): Refused {

@@ -3,7 +3,8 @@ import Type, { type TSchema } from "typebox";
 import type { InvalidField } from "../core/errors.ts";
 import type { Shown } from "../core/views.ts";
 import type { StoredAnswer } from "../engine/command.ts";
-import { isUuid, type ListQuery, type ListTable, listKeys, type Page } from "../store/reads.ts";
+import { type Condition, isUuid, type ListQuery, type Page } from "../store/reads.ts";
+import { type ListTable, listKeys } from "../store/reads-lists.ts";
 import { type AnswerDoc, answer, type Call } from "./endpoint.ts";
 import { FilterFault, type FilterMembers, parseFilter } from "./filter.ts";
 import { refuseFields } from "./problem.ts";
@@ -13,15 +14,21 @@ const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1_000;
 /** The database walks over what an offset skips: further on, there is the cursor. */
 const OFFSET_MAX = 10_000;
+const SEQUENCE_MAX = Number.MAX_SAFE_INTEGER;
 
+/** A list from the database, or one that is in memory, ordered by its ids. */
 export interface List {
-  readonly table: ListTable;
+  readonly table: ListTable | "memory";
   readonly filters: FilterMembers;
   /** Filters that are parameters of their own as well. */
   readonly params?: readonly string[];
   /** Ordered by id, first to last; else by time of creation, newest first unless `sort` says otherwise. */
   readonly isById?: true;
+  /** Ordered by sequence, first to last: `after` is the last one that the caller has, and stands for a cursor. */
+  readonly isBySequence?: true;
 }
+
+const isFixed = (list: List): boolean => list.isById === true || list.isBySequence === true;
 
 /** The parameters of a list, for the document. */
 export function listParameters(list: List): TSchema {
@@ -38,11 +45,15 @@ export function listParameters(list: List): TSchema {
   const limit = { minimum: 0, maximum: LIMIT_MAX, default: LIMIT_DEFAULT, description: "How many." };
   const offset = { minimum: 0, maximum: OFFSET_MAX, default: 0, description: "How many to skip." };
   const names = Object.keys(list.filters).join(", ");
-  return Type.Object({
-    limit: Type.Optional(Type.Integer(limit)),
+  const after = { minimum: 0, default: 0, description: "Only what comes after this sequence." };
+  const paging = {
     offset: Type.Optional(Type.Integer(offset)),
     cursor: Type.Optional(Type.String({ description: "Where a page begins, from the `Link` of the page before." })),
-    ...(list.isById === true ? {} : { sort: Type.Optional(sort) }),
+  };
+  return Type.Object({
+    limit: Type.Optional(Type.Integer(limit)),
+    ...(list.isBySequence === true ? { after: Type.Optional(Type.Integer(after)) } : paging),
+    ...(isFixed(list) ? {} : { sort: Type.Optional(sort) }),
     filter: Type.Optional(Type.String({ description: `\`member:value,value;member:!value\`, by ${names}.` })),
     ...Object.fromEntries(own),
   });
@@ -96,13 +107,14 @@ class QueryReader {
 /** @throws Refused naming every faulty parameter. */
 export function readList(call: Call, list: List): ListQuery {
   const reader = new QueryReader(call.query);
-  const cursor = reader.text("cursor");
+  const isBySequence = list.isBySequence === true;
+  const cursor = isBySequence ? null : reader.text("cursor");
   const query: ListQuery = {
     limit: reader.whole("limit", LIMIT_MAX, LIMIT_DEFAULT),
-    offset: reader.whole("offset", OFFSET_MAX, 0),
+    offset: isBySequence ? 0 : reader.whole("offset", OFFSET_MAX, 0),
     conditions: readConditions(reader, list),
-    after: cursor === null ? null : readCursor(reader, cursor, list.table),
-    isAscending: list.isById === true || readSort(reader),
+    after: isBySequence ? [reader.whole("after", SEQUENCE_MAX, 0)] : readCursor(reader, cursor, list.table),
+    isAscending: isFixed(list) || readSort(reader),
   };
   if (cursor !== null && query.offset > 0) reader.fault("offset", "cannot be given with a cursor");
   if (reader.faults.length > 0) throw refuseFields(reader.faults);
@@ -144,10 +156,13 @@ const CHECKS = {
   time: (value: unknown) => Number.isSafeInteger(value) && Math.abs(value as number) < 8e15,
   uuid: (value: unknown) => typeof value === "string" && isUuid(value),
   text: (value: unknown) => typeof value === "string" && !value.includes("\u0000") && value.isWellFormed(),
+  int: (value: unknown) => Number.isInteger(value) && Math.abs(value as number) < 2 ** 31,
+  long: (value: unknown) => Number.isSafeInteger(value),
 } as const;
 
-function readCursor(reader: QueryReader, cursor: string, table: ListTable): ListQuery["after"] {
-  const kinds = listKeys(table);
+function readCursor(reader: QueryReader, cursor: string | null, table: List["table"]): ListQuery["after"] {
+  if (cursor === null) return null;
+  const kinds = table === "memory" ? (["text"] as const) : listKeys(table);
   try {
     const keys: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
     const isSound =
@@ -159,22 +174,57 @@ function readCursor(reader: QueryReader, cursor: string, table: ListTable): List
   return reader.fault("cursor", "is not a cursor of this list");
 }
 
-/** A page with its headers. */
-export function pageAnswer<R>(call: Call, query: ListQuery, page: Page<R>, show: (row: R) => Shown): StoredAnswer {
+/** What a query asks for of rows that are all in memory. Conditions are on texts and flags. */
+export function pageOf<R extends { readonly id: string }>(all: readonly R[], query: ListQuery): Page<R> {
+  const found = all
+    .filter((row) => query.conditions.every((each) => holds(each, row as Readonly<Record<string, unknown>>)))
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const [after] = query.after ?? [];
+  const rest = after === undefined ? found : found.filter((row) => row.id > String(after));
+  const rows = rest.slice(query.offset, query.offset + query.limit);
+  const last = rows.at(-1);
+  const isMore = last !== undefined && rest.at(-1) !== last;
+  return { rows, total: found.length, isCapped: false, next: isMore ? [last.id] : null };
+}
+
+function holds({ member, isNot, anyOf }: Condition, row: Readonly<Record<string, unknown>>): boolean {
+  return anyOf.some((each) => each === row[member]) !== isNot;
+}
+
+/** Makes the answer for a page. */
+type PageAnswer = <R>(call: Call, query: ListQuery, page: Page<R>, show: (row: R) => Shown) => StoredAnswer;
+
+/** A page with its headers; the next one begins at a cursor. */
+export const pageAnswer: PageAnswer = (call, query, page, show) => {
+  const next = page.next === null ? null : { cursor: writeCursor(page.next) };
+  return linked(call, query, { page, next, body: page.rows.map(show) });
+};
+
+/** A page by sequence with its headers; the next one comes after the last row. */
+export const sequenceAnswer: PageAnswer = (call, query, page, show) => {
+  const next = page.next === null ? null : { after: String(page.next[0]) };
+  return linked(call, query, { page, next, body: page.rows.map(show) });
+};
+
+const STARTS = new Set(["cursor", "after", "offset"]);
+
+function linked(
+  call: Call,
+  query: ListQuery,
+  of: { page: Page<unknown>; next: Readonly<Record<string, string>> | null; body: readonly Shown[] },
+): StoredAnswer {
   const address = (changes: Readonly<Record<string, string>>): string => {
-    const kept = Object.entries(call.query).filter(([name, value]) => {
-      return typeof value === "string" && name !== "cursor" && name !== "offset";
-    });
+    const kept = Object.entries(call.query).filter(([name, value]) => typeof value === "string" && !STARTS.has(name));
     const search = new URLSearchParams([...(kept as [string, string][]), ...Object.entries(changes)]).toString();
     return `${call.world.base()}${call.path}${search === "" ? "" : `?${search}`}`;
   };
   const links = [`<${address({})}>; rel="first"`];
-  if (page.next !== null) links.push(`<${address({ cursor: writeCursor(page.next) })}>; rel="next"`);
-  return answer(200, page.rows.map(show), {
-    "pagination-total": String(page.total),
+  if (of.next !== null) links.push(`<${address(of.next)}>; rel="next"`);
+  return answer(200, of.body, {
+    "pagination-total": String(of.page.total),
     "pagination-limit": String(query.limit),
     "pagination-offset": String(query.offset),
-    ...(page.isCapped ? { "pagination-total-capped": "true" } : {}),
+    ...(of.page.isCapped ? { "pagination-total-capped": "true" } : {}),
     link: links.join(", "),
   });
 }

@@ -1,11 +1,16 @@
 /** What a person on call needs as numbers: how late work is, what is unknown, how full the lanes are. */
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { StoreUnavailable } from "../core/faults.ts";
 import { formatMajor } from "../core/money.ts";
 import type { Engine } from "../engine/engine.ts";
+import { organizationOf } from "../engine/provision.ts";
 import type { Reads } from "../store/reads.ts";
+import type { Gauges } from "../store/reads-gauges.ts";
 
 const BATCH_SIZES = [1, 2, 5, 10, 20, 50, 100];
 const SECONDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5];
+
+const PREFIX = /^\/organizations\/:organizationId(?=\/)/;
 
 /** The numbers of one process, and those of the database that it reads when it is asked. */
 export class Metrics {
@@ -15,8 +20,10 @@ export class Metrics {
   readonly #requestSeconds: Histogram<"method" | "route" | "status">;
   readonly #gauges: {
     readonly due: Gauge<"kind">;
-    readonly unknown: Gauge<"provider_account" | "currency">;
+    readonly unknown: Gauge<"organization" | "book" | "provider_account" | "currency">;
     readonly moderation: Gauge<"reason">;
+    readonly unwatched: Gauge;
+    readonly up: Gauge;
     readonly queued: Gauge;
     readonly inFlight: Gauge;
   };
@@ -48,23 +55,31 @@ export class Metrics {
     this.#gauges = {
       due: gauge("bursar_work_due_age_seconds", "How late the oldest due work is.", ["kind"]),
       unknown: gauge("bursar_unknown_money", "Money whose outcome is not known, major units.", [
+        "organization",
+        "book",
         "provider_account",
         "currency",
       ]),
       moderation: gauge("bursar_moderation_open", "What waits for a person.", ["reason"]),
-      queued: gauge("bursar_lane_commands", "Commands that wait for a transaction.", []),
+      unwatched: gauge("bursar_books_unwatched", "Books beyond those that these numbers look at.", []),
+      up: gauge("bursar_database_up", "0: the database has not answered, and what it knows is left out.", []),
+      queued: gauge("bursar_lane_depth", "Commands that wait for a transaction.", []),
       inFlight: gauge("bursar_sends_in_flight", "Requests that are out.", []),
     };
   }
 
   /** A transaction of the engine: how many commands, and how long it took in milliseconds. */
   readonly onBatch = (commands: number, ms: number): void => {
+    // A claim that found nothing is no batch.
+    if (commands === 0) return;
     this.#batchCommands.observe(commands);
     this.#batchSeconds.observe(ms / 1000);
   };
 
   onRequest(request: { method: string; route: string; status: number; ms: number }): void {
-    const { method, route } = request;
+    const { method } = request;
+    // The same route below its organization is the same route.
+    const route = request.route.replace(PREFIX, "");
     this.#requestSeconds.observe({ method, route, status: `${Math.floor(request.status / 100)}xx` }, request.ms / 1000);
   }
 
@@ -72,19 +87,32 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** The text that a scraper reads. */
+  /** The text that a scraper reads: also when the database is away, for then somebody will look. */
   async text(from: { engine: Engine; reads: Reads }): Promise<string> {
-    const state = await from.reads.state();
-    const { due, unknown, moderation, queued, inFlight } = this.#gauges;
+    const { due, unknown, moderation, up, queued, inFlight } = this.#gauges;
     for (const each of [due, unknown, moderation]) each.reset();
-    for (const { kind, ageMs } of state.due) due.set({ kind }, ageMs / 1000);
-    for (const each of state.unknown) {
-      const labels = { provider_account: each.providerAccountId, currency: each.currency };
-      unknown.set(labels, Number(formatMajor(each.amountMinor, each.currency)));
+    try {
+      this.#show(await from.reads.gauges());
+      up.set(1);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      up.set(0);
     }
-    for (const { reason, count } of state.moderation) moderation.set({ reason }, count);
     queued.set(from.engine.queuedCommands);
     inFlight.set(from.engine.sendsInFlight);
     return this.#registry.metrics();
+  }
+
+  #show({ dueWork, unknownMoney, openItems, unwatchedBooks }: Gauges): void {
+    const { due, unknown, moderation, unwatched } = this.#gauges;
+    for (const { kind, ageSeconds } of dueWork) due.set({ kind }, ageSeconds);
+    for (const { organizationId, providerAccountId, currency, amountMinor } of unknownMoney) {
+      const organization = organizationOf(organizationId);
+      const book = organization === organizationId ? "live" : "test";
+      const labels = { organization, book, provider_account: providerAccountId, currency };
+      unknown.set(labels, Number(formatMajor(amountMinor, currency)));
+    }
+    for (const { reason, count } of openItems) moderation.set({ reason }, count);
+    unwatched.set(unwatchedBooks);
   }
 }

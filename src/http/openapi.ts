@@ -4,6 +4,7 @@ import swagger from "@fastify/swagger";
 import reference from "@scalar/fastify-api-reference";
 import type { FastifyInstance } from "fastify";
 import { RESOURCES } from "./resources.ts";
+import { SETTING_RESOURCES } from "./setting-resources.ts";
 
 const TITLE = "Bursar";
 const VERSION = "0.1.0";
@@ -18,7 +19,14 @@ const TAGS = [
   ["Payouts", "Single operations at providers."],
   ["Accounts", "The ledger."],
   ["Funds", "Money that people move: deposits, withdrawals, transfers."],
-  ["Webhooks", "Where you hear of changes."],
+  ["Events", "What has happened."],
+  ["Webhooks", "Events, told to you."],
+  ["Organizations", "Who the key belongs to."],
+  ["Websites", "Merchants' accounts with us."],
+  ["Customers", "Who is paid, and how."],
+  ["Payout services", "What can be paid by."],
+  ["Providers", "Accounts at providers, the balances there, and the routes that offer them."],
+  ["Schemes", "What decides about routes, rates and commission. Their revisions never change."],
   ["Callbacks", "Where providers reach us."],
   ["Health", "For whoever watches us."],
 ] as const;
@@ -44,7 +52,7 @@ const SECURITY_SCHEMES = {
 
 /** Registers the collector. Must come before the routes. */
 export async function collectRoutes(app: FastifyInstance): Promise<void> {
-  for (const resource of RESOURCES) app.addSchema(resource);
+  for (const resource of [...RESOURCES, ...SETTING_RESOURCES]) app.addSchema(resource);
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",

@@ -1,7 +1,8 @@
 /** Endpoints as Fastify routes: at their path, and the same below `/organizations/{organizationId}`. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from "fastify";
 import { ERRORS, type ErrorCode, type InvalidField } from "../core/errors.ts";
 import { sha256 } from "../core/ids.ts";
+import { isPermission, type Permission } from "../core/permissions.ts";
 import type { StoredAnswer } from "../engine/command.ts";
 import { checkAllowed, type Identity, type KeyRing } from "./auth.ts";
 import { faultsOf, readBody, type SchemaFault, withoutFaulty } from "./body.ts";
@@ -19,6 +20,8 @@ declare module "fastify" {
     bodyFaults: readonly InvalidField[];
   }
   interface FastifyContextConfig {
+    /** What a key's role must grant. */
+    permission?: Permission;
     /** Parameters for the document: they are read by hand, not by the validator. */
     docs?: Readonly<Record<"params" | "querystring" | "headers", object | undefined>>;
   }
@@ -36,6 +39,28 @@ const WITH_BODY: readonly ErrorCode[] = [
   "unsupported-media-type",
   "validation-failed",
 ];
+
+/** Every route that asks for no key. */
+const OPEN_ROUTES: ReadonlySet<string> = new Set([
+  "/health/live",
+  "/health/ready",
+  "/errors/:code",
+  // Signed by the provider.
+  "/callbacks/:callbackId",
+  "/openapi.json",
+  // Answers this machine alone.
+  "/metrics",
+]);
+/** A page and its files. */
+const OPEN_FOLDER = "/reference";
+
+/** Nothing is open because somebody forgot: a route that is not listed above has a permission, or nothing starts. */
+export function requirePermission({ method, url, config }: RouteOptions): void {
+  const isOpen = OPEN_ROUTES.has(url) || url === OPEN_FOLDER || url.startsWith(`${OPEN_FOLDER}/`);
+  const permission: string | undefined = config?.permission;
+  if (isOpen || (permission !== undefined && isPermission(permission))) return;
+  throw new Error(`${String(method)} ${url} has no permission: nobody would be kept from it`);
+}
 
 /** Sends an answer as it is. */
 export function send(reply: FastifyReply, answer: StoredAnswer): FastifyReply {
@@ -111,13 +136,12 @@ function callOf(request: FastifyRequest, world: World): Call {
 }
 
 export function register(app: FastifyInstance, endpoint: Endpoint, parts: { world: World; keys: KeyRing }): void {
-  const { body } = endpoint;
+  const { body, permission } = endpoint;
   const docs = {
     params: documentedParams(endpoint.path),
     querystring: endpoint.query,
     headers: documentedHeaders(endpoint),
   };
-  const isChange = endpoint.method !== "GET";
   for (const prefix of ["", PREFIX]) {
     app.route({
       method: endpoint.method,
@@ -130,12 +154,12 @@ export function register(app: FastifyInstance, endpoint: Endpoint, parts: { worl
         ...(body === undefined ? {} : { body }),
         response: responses(endpoint),
       },
-      config: { docs },
+      config: { docs, permission },
       attachValidation: true,
       async onRequest(request) {
         request.identity = await parts.keys.identify(request.headers);
         const { organizationId } = request.params as { organizationId?: string };
-        checkAllowed(request.identity, { ...(organizationId === undefined ? {} : { organizationId }), isChange });
+        checkAllowed(request.identity, { ...(organizationId === undefined ? {} : { organizationId }), permission });
       },
       async preValidation(request) {
         if (body === undefined) return;

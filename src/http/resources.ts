@@ -10,23 +10,26 @@ import { MoneyOut, NumberOrNull, OneOf, OneOfOrNull, Text, TextOrNull, Time } fr
 
 const keysOf = <K extends string>(table: Readonly<Record<K, unknown>>): readonly K[] => Object.keys(table) as K[];
 
-const LONG = 10_000;
-const text = (description: string) => Type.String({ description });
-const textOrNull = (description: string) => TextOrNull(LONG, description);
-const currency = (description: string) => Type.String({ description, examples: ["USD"] });
-const version = Type.Integer({ minimum: 0, description: "Grows with each change; the ETag is made of it." });
-const links = Type.Array(Type.Object({ rel: text("What it leads to."), href: text("Where.") }), {
+export const LONG = 10_000;
+export const text = (description: string) => Type.String({ description });
+export const textOrNull = (description: string) => TextOrNull(LONG, description);
+export const currency = (description: string) => Type.String({ description, examples: ["USD"] });
+export const version = Type.Integer({ minimum: 0, description: "Grows with each change; the ETag is made of it." });
+export const links = Type.Array(Type.Object({ rel: text("What it leads to."), href: text("Where.") }), {
   description: "Where to go from here.",
 });
 const resolution = OneOfOrNull(keysOf<Resolution>(RESOLUTIONS), "Why it is where it is.");
 const moderation = Type.Boolean({ description: "A person must look at it; nothing of it is sent until then." });
-const times = {
+export const times = {
   createdTime: Time("When it was made."),
   updatedTime: Time("When it last changed."),
 };
 
 const InvalidField = Type.Object({
-  field: Type.String({ description: "The member's path, with dots.", examples: ["customer.email"] }),
+  field: Type.String({
+    description: "The member's path: `customer.email`, `pairs[0].rate`.",
+    examples: ["customer.email"],
+  }),
   message: Type.String({ description: "What is wrong, in plain words.", examples: ["is required"] }),
 });
 
@@ -248,36 +251,6 @@ const FUNDS_DOC = Type.Object(
   { $id: "FundsMovement", description: "Money that a person moves: first made, then approved." },
 );
 
-const ENDPOINT_DOC = Type.Object(
-  {
-    id: text("Its id."),
-    url: text("Where events go."),
-    events: Type.Array(text("A type, exact or with a final `*`."), { description: "What it hears; none means all." }),
-    status: OneOf(["active", "disabled"], "Whether events go there."),
-    description: textOrNull("For people."),
-    secret: Type.Optional(text("Signs what is sent there. Shown only when it is made.")),
-    version,
-    ...times,
-  },
-  { $id: "WebhookEndpoint", description: "Where the merchant hears of changes." },
-);
-
-const DELIVERY_DOC = Type.Object(
-  {
-    id: text("The webhook's id, the same at every try."),
-    endpointId: textOrNull("The endpoint; null for an invoice's `callbackUrl`."),
-    url: text("Where it goes."),
-    eventType: text("What it tells."),
-    sequence: Type.Integer({ description: "Which change of the organization it tells." }),
-    status: OneOf(["pending", "delivered", "failed"], "Where it is."),
-    tries: Type.Integer({ description: "How often it was tried." }),
-    lastResult: textOrNull("What the last try met: an HTTP status, or a word."),
-    version,
-    ...times,
-  },
-  { $id: "WebhookDelivery", description: "One event on its way to one address." },
-);
-
 const HEALTH_DOC = Type.Object({ status: Text(20, "How it is.") }, { $id: "Health", description: "How we are." });
 
 /** Every schema that has a name in the document. */
@@ -289,7 +262,5 @@ export const RESOURCES = [
   LEDGER_ACCOUNT_DOC,
   TRIAL_BALANCE_DOC,
   FUNDS_DOC,
-  ENDPOINT_DOC,
-  DELIVERY_DOC,
   HEALTH_DOC,
 ];

@@ -11,9 +11,13 @@ export const DECIMAL_PATTERN = "^-?(0|[1-9]\\d*)(\\.\\d+)?([eE][+-]?\\d+)?$";
 export const ID_PATTERN = "^[@~\\-.\\w]+$";
 export const ID_MAX = 50;
 
-function decimal(kind: "money" | "decimal", description: string) {
-  return Type.Unsafe<string>({
-    type: ["number", "string"],
+function decimal<V extends string | null>(
+  kind: "money" | "decimal",
+  description: string,
+  types: readonly string[] = ["number", "string"],
+) {
+  return Type.Unsafe<V>({
+    type: [...types],
     pattern: DECIMAL_PATTERN,
     description,
     examples: [100.78],
@@ -22,10 +26,18 @@ function decimal(kind: "money" | "decimal", description: string) {
 }
 
 /** An amount in a body: a JSON number or a decimal text, in major units. Handed on as decimal text. */
-export const Money = (description: string) => decimal("money", `${description} Major units; a number or decimal text.`);
+export const Money = (description: string) =>
+  decimal<string>("money", `${description} Major units; a number or decimal text.`);
+
+export const MoneyOrNull = (description: string) =>
+  decimal<string | null>("money", `${description} Major units; a number, decimal text or null.`, [
+    "number",
+    "string",
+    "null",
+  ]);
 
 /** Any other exact number in a body. */
-export const Decimal = (description: string) => decimal("decimal", `${description} A number or decimal text.`);
+export const Decimal = (description: string) => decimal<string>("decimal", `${description} A number or decimal text.`);
 
 /** An amount in an answer: a number with all decimals of its currency. */
 export const MoneyOut = (description: string) =>
@@ -39,6 +51,25 @@ export const Id = (description: string) =>
 /** A text of at most so many characters, or null. */
 export const TextOrNull = (maxLength: number, description: string) =>
   Type.Unsafe<string | null>({ type: ["string", "null"], maxLength, description });
+
+/** A text that is not empty, or null. */
+export const SomeTextOrNull = (maxLength: number, description: string, format?: "email") =>
+  Type.Unsafe<string | null>({
+    type: ["string", "null"],
+    minLength: 1,
+    maxLength,
+    ...(format === undefined ? {} : { format }),
+    description,
+  });
+
+export const IdOrNull = (description: string) =>
+  Type.Unsafe<string | null>({
+    type: ["string", "null"],
+    minLength: 1,
+    maxLength: ID_MAX,
+    pattern: ID_PATTERN,
+    description,
+  });
 
 export const Time = (description: string) =>
   Type.String({ format: "date-time", description, examples: ["2026-11-21T12:00:00.000Z"] });
@@ -62,6 +93,15 @@ export const TextMembers = (maxLength: number, description: string) =>
     type: "object",
     maxProperties: 100,
     additionalProperties: { type: "string", maxLength },
+    description,
+  });
+
+/** The same, for changes: null takes a member away. */
+export const TextOrNullMembers = (maxLength: number, description: string) =>
+  Type.Unsafe<Readonly<Record<string, string | null>>>({
+    type: "object",
+    maxProperties: 100,
+    additionalProperties: { type: ["string", "null"], maxLength },
     description,
   });
 

@@ -14,6 +14,7 @@ import { DECODE, ENCODE } from "./values.ts";
 /** A parameter. Times are `Date`s: a bare number of milliseconds would be read as a number. */
 export type Parameter = string | number | bigint | boolean | Date | null | readonly string[];
 export type Row = Readonly<Record<string, unknown>>;
+type Scope = string | readonly string[] | null;
 
 /** Which rows of a table, and in what order. All texts are SQL over the table's own columns, parameters from `$1`. */
 export interface Selection {
@@ -27,11 +28,11 @@ export interface Reader {
   /**
    * Runs one select. Members are camelCase; int8 comes as number, numeric as bigint (as text when it has a fraction),
    * timestamptz as milliseconds, jsonb lossless, bytea as Uint8Array, text[] as strings. `organizationId` null: only
-   * global tables have rows.
+   * global tables have rows; a list: rows of all of them.
    *
    * @throws StoreUnavailable, or the server's error.
    */
-  query(organizationId: string | null, text: string, values?: readonly Parameter[]): Promise<readonly Row[]>;
+  query(organizationId: Scope, text: string, values?: readonly Parameter[]): Promise<readonly Row[]>;
   /** Whole rows of one table, as the store would load them. */
   rows<T extends TableName>(table: T, organizationId: string | null, what: Selection): Promise<readonly Tables[T][]>;
   close(): Promise<void>;
@@ -109,7 +110,7 @@ class PostgresReader implements Reader {
     this.#places = Array.from({ length: options.connections ?? 2 }, () => ({ connection: null, reads: 0 }));
   }
 
-  async query(organizationId: string | null, text: string, values: readonly Parameter[] = []): Promise<readonly Row[]> {
+  async query(organizationId: Scope, text: string, values: readonly Parameter[] = []): Promise<readonly Row[]> {
     const reply = await this.#read(organizationId, { text, values: values.map(encodeParameter) });
     return decodeByType(reply.fields, reply.rows);
   }
@@ -140,11 +141,11 @@ class PostgresReader implements Reader {
   }
 
   /** One round trip: begin, the organization, the select, commit. A lost connection is tried once more. */
-  async #read(organizationId: string | null, statement: Statement) {
-    const organization = organizationId === null ? "" : organizationsParameter([organizationId]);
+  async #read(scope: Scope, statement: Statement) {
+    const organizations = organizationsParameter(typeof scope === "string" ? [scope] : (scope ?? []));
     const statements: readonly Statement[] = [
       { text: "begin read only" },
-      { text: "select set_config('bursar.organizations', $1, true)", values: [organization] },
+      { text: "select set_config('bursar.organizations', $1, true)", values: [organizations] },
       statement,
       { text: "commit" },
     ];

@@ -4,10 +4,22 @@ import type { Entry, LedgerAccount } from "../core/ledger.ts";
 import type { FundsMovement, Website } from "../core/merchant.ts";
 import type { Payout } from "../core/payout.ts";
 import type { PayoutRequest } from "../core/request.ts";
+import type { Scheme } from "../core/routing.ts";
 import type { KindTotal } from "../core/views.ts";
-import type { ApiKey, Delivery, History, Locator, Tables, WebhookEndpoint } from "../engine/ports.ts";
+import type { ApiKey, History, Locator, Organization, TableName, Tables } from "../engine/ports.ts";
 import { sqlName } from "./describe.ts";
 import type { Parameter, Reader } from "./reader.ts";
+import { type NamedRows, namesOf } from "./reads-events.ts";
+import { type Gauges, readGauges } from "./reads-gauges.ts";
+import {
+  type Counter,
+  LISTS,
+  type Lists,
+  type ListTable,
+  listKeys,
+  type PlainList,
+  type PlainTable,
+} from "./reads-lists.ts";
 import { tableOf } from "./tables.ts";
 
 /** A condition of a list: a column has one of the values, or lies in one of the ranges (inclusive, milliseconds). */
@@ -59,6 +71,18 @@ export interface RequestBelow {
   readonly website: Website;
 }
 
+/** An event: a change, and the row that has changed, as far as it names it. */
+export interface EventRow {
+  readonly change: History;
+  readonly row: NamedRows[History["kind"]] | null;
+}
+
+/** Times of the database, milliseconds, both included. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface Reads {
   /** @throws StoreUnavailable */
   ping(): Promise<void>;
@@ -75,33 +99,24 @@ export interface Reads {
   kindTotals(organizationId: string): Promise<readonly KindTotal[]>;
   fundsMovement(organizationId: string, id: string): Promise<FundsMovement | null>;
   fundsMovements(organizationId: string, query: ListQuery): Promise<Page<FundsMovement>>;
-  webhookEndpoint(organizationId: string, id: string): Promise<WebhookEndpoint | null>;
-  webhookEndpoints(organizationId: string, query: ListQuery): Promise<Page<WebhookEndpoint>>;
-  delivery(organizationId: string, id: string): Promise<Delivery | null>;
-  deliveries(organizationId: string, query: ListQuery): Promise<Page<Delivery>>;
-  /** Over all books: for the operator alone, never for a caller of the API. */
-  state(): Promise<State>;
-  /** Changes after a sequence, oldest first, at most `limit`. */
-  changesAfter(organizationId: string, after: number, limit: number): Promise<readonly History[]>;
-  /** History sequences of a span of time, oldest first, at most `limit`. Times in milliseconds. */
-  sequencesBetween(
+  /** One row that stands for itself. */
+  one<T extends PlainTable>(table: T, organizationId: string, id: string): Promise<Tables[T] | null>;
+  /** Those rows that exist, in no order. */
+  several<T extends PlainTable | "ledgerAccount">(
+    table: T,
     organizationId: string,
-    span: { from: number; to: number; limit: number },
-  ): Promise<readonly number[]>;
-}
-
-/** What somebody on call asks about, over all books of at most this many organizations. */
-const STATE_BOOKS = 1_000;
-
-/** How the whole installation is: late work, money whose outcome is unknown, open moderation. */
-export interface State {
-  readonly due: readonly { readonly kind: string; readonly ageMs: number }[];
-  readonly unknown: readonly {
-    readonly providerAccountId: string;
-    readonly currency: string;
-    readonly amountMinor: bigint;
-  }[];
-  readonly moderation: readonly { readonly reason: string; readonly count: number }[];
+    ids: readonly string[],
+  ): Promise<readonly Tables[T][]>;
+  page<L extends PlainList>(list: L, organizationId: string, query: ListQuery): Promise<Page<Lists[L]>>;
+  /** The newest revision of a scheme. */
+  scheme(organizationId: string, kind: Scheme["kind"], id: string): Promise<Scheme | null>;
+  events(organizationId: string, query: ListQuery): Promise<Page<EventRow>>;
+  /** The first changes of a span of time, in their order. */
+  changesWithin(organizationId: string, span: Span, limit: number): Promise<readonly History[]>;
+  /** The books of an organization that exist. */
+  books(ids: readonly string[]): Promise<readonly Pick<Organization, "id" | "name">[]>;
+  /** Over all books: for whoever watches the whole installation. */
+  gauges(): Promise<Gauges>;
 }
 
 /** No list is counted further than this. */
@@ -109,34 +124,6 @@ export const COUNT_MAX = 10_000;
 /** No organization has this id: reading for it is as much work as for a real one, and finds nothing. */
 const NOBODY = "-";
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-type Counter = "invoiceCount" | "requestCount" | "payoutCount";
-/** What can be listed. */
-export type ListTable =
-  | "invoice"
-  | "request"
-  | "payout"
-  | "ledgerAccount"
-  | "fundsMovement"
-  | "webhookEndpoint"
-  | "delivery";
-
-/** The keys by which each list is ordered, and the counter of the lock row that knows its length. */
-const LISTS: Readonly<Record<ListTable, { readonly order: readonly string[]; readonly counter: Counter | null }>> = {
-  // Our own ids begin with their time: the primary key is the order of creation.
-  invoice: { order: ["id"], counter: "invoiceCount" },
-  payout: { order: ["id"], counter: "payoutCount" },
-  fundsMovement: { order: ["id"], counter: null },
-  ledgerAccount: { order: ["id"], counter: null },
-  webhookEndpoint: { order: ["id"], counter: null },
-  delivery: { order: ["id"], counter: null },
-  request: { order: ["createdTime", "id"], counter: "requestCount" },
-};
-
-/** The keys of a list's rows, so that a cursor from outside can be checked. */
-export function listKeys(table: ListTable): readonly ("text" | "time" | "uuid")[] {
-  return LISTS[table].order.map((member) => tableOf(table).columns[member]?.type as "text" | "time" | "uuid");
-}
 
 export const isUuid = (text: string): boolean => UUID.test(text);
 
@@ -152,8 +139,9 @@ class Parameters {
 
 const column = (member: string): string => `t."${sqlName(member)}"`;
 
-function conditionSql(table: ListTable, condition: Condition, parameters: Parameters): string {
-  const name = column(condition.member);
+function conditionSql(list: ListTable, condition: Condition, parameters: Parameters): string {
+  const { table, computed } = LISTS[list];
+  const name = computed?.[condition.member] ?? column(condition.member);
   const type = tableOf(table).columns[condition.member]?.type;
   const words = condition.anyOf.filter((each) => typeof each === "string");
   const parts: string[] = [];
@@ -176,16 +164,16 @@ function conditionSql(table: ListTable, condition: Condition, parameters: Parame
   return condition.isNot ? `${any} is not true` : any;
 }
 
-const KEY_CASTS = { text: "", uuid: "::uuid", time: "::timestamptz" } as const;
+const KEY_CASTS = { text: "", uuid: "::uuid", time: "::timestamptz", int: "::integer", long: "::bigint" } as const;
 
-function afterSql(table: ListTable, query: ListQuery, parameters: Parameters): string | null {
+function afterSql(list: ListTable, query: ListQuery, parameters: Parameters): string | null {
   if (query.after === null) return null;
-  const kinds = listKeys(table);
+  const kinds = listKeys(list);
   const values = query.after.map((value, at) => {
     const kind = kinds[at] ?? "text";
     return parameters.add(kind === "time" ? new Date(Number(value)) : String(value)) + KEY_CASTS[kind];
   });
-  const keys = LISTS[table].order.map(column).join(", ");
+  const keys = LISTS[list].order.map(column).join(", ");
   return `(${keys}) ${query.isAscending ? ">" : "<"} (${values.join(", ")})`;
 }
 
@@ -261,7 +249,11 @@ class PostgresReads implements Reads {
     return rows[0] ?? null;
   }
 
-  async #one<T extends ListTable>(table: T, organizationId: string, id: string): Promise<Tables[T] | null> {
+  async one<T extends PlainTable | "invoice" | "request" | "payout" | "fundsMovement">(
+    table: T,
+    organizationId: string,
+    id: string,
+  ): Promise<Tables[T] | null> {
     if (tableOf(table).columns["id"]?.type === "uuid" && !isUuid(id)) return null;
     const where = `${column("organizationId")} = $1 and ${column("id")} = $2`;
     const rows = await this.#reader.rows(table, organizationId, { where, values: [organizationId, id] });
@@ -270,13 +262,13 @@ class PostgresReads implements Reads {
 
   invoice(organizationId: string, id: string): Promise<InvoiceBelow | null> {
     return steadily(
-      () => this.#one("invoice", organizationId, id),
+      () => this.one("invoice", organizationId, id),
       (invoice) => this.#belowInvoices(organizationId, [invoice]),
     );
   }
 
   async invoices(organizationId: string, query: ListQuery): Promise<Page<InvoiceBelow>> {
-    const page = await this.#page("invoice", organizationId, query);
+    const page = await this.page("invoice", organizationId, query);
     return { ...page, rows: await this.#belowInvoices(organizationId, page.rows) };
   }
 
@@ -304,13 +296,13 @@ class PostgresReads implements Reads {
 
   request(organizationId: string, id: string): Promise<RequestBelow | null> {
     return steadily(
-      () => this.#one("request", organizationId, id),
+      () => this.one("request", organizationId, id),
       (request) => this.#belowRequests(organizationId, [request]),
     );
   }
 
   async requests(organizationId: string, query: ListQuery): Promise<Page<RequestBelow>> {
-    const page = await this.#page("request", organizationId, query);
+    const page = await this.page("request", organizationId, query);
     return { ...page, rows: await this.#belowRequests(organizationId, page.rows) };
   }
 
@@ -329,15 +321,15 @@ class PostgresReads implements Reads {
   }
 
   payout(organizationId: string, id: string): Promise<Payout | null> {
-    return this.#one("payout", organizationId, id);
+    return this.one("payout", organizationId, id);
   }
 
   payouts(organizationId: string, query: ListQuery): Promise<Page<Payout>> {
-    return this.#page("payout", organizationId, query);
+    return this.page("payout", organizationId, query);
   }
 
   ledgerAccounts(organizationId: string, query: ListQuery): Promise<Page<LedgerAccount>> {
-    return this.#page("ledgerAccount", organizationId, query);
+    return this.page("ledgerAccount", organizationId, query);
   }
 
   async kindTotals(organizationId: string): Promise<readonly KindTotal[]> {
@@ -351,91 +343,67 @@ class PostgresReads implements Reads {
   }
 
   fundsMovement(organizationId: string, id: string): Promise<FundsMovement | null> {
-    return this.#one("fundsMovement", organizationId, id);
+    return this.one("fundsMovement", organizationId, id);
   }
 
   fundsMovements(organizationId: string, query: ListQuery): Promise<Page<FundsMovement>> {
-    return this.#page("fundsMovement", organizationId, query);
+    return this.page("fundsMovement", organizationId, query);
   }
 
-  webhookEndpoint(organizationId: string, id: string): Promise<WebhookEndpoint | null> {
-    return this.#one("webhookEndpoint", organizationId, id);
+  async several<T extends PlainTable | "ledgerAccount">(
+    table: T,
+    organizationId: string,
+    ids: readonly string[],
+  ): Promise<readonly Tables[T][]> {
+    if (ids.length === 0) return [];
+    const where = `${column("organizationId")} = $1 and ${column("id")} = any($2::text[])`;
+    return this.#reader.rows(table, organizationId, { where, values: [organizationId, [...new Set(ids)]] });
   }
 
-  webhookEndpoints(organizationId: string, query: ListQuery): Promise<Page<WebhookEndpoint>> {
-    return this.#page("webhookEndpoint", organizationId, query);
+  async scheme(organizationId: string, kind: Scheme["kind"], id: string): Promise<Scheme | null> {
+    const where = 't."organization_id" = $1 and t."kind" = $2 and t."id" = $3';
+    const values = [organizationId, kind, id];
+    const newest = { where, values, orderBy: 't."revision" desc', limit: 1 };
+    const [row] = await this.#reader.rows("scheme", organizationId, newest);
+    return row ?? null;
   }
 
-  delivery(organizationId: string, id: string): Promise<Delivery | null> {
-    return this.#one("delivery", organizationId, id);
+  async events(organizationId: string, query: ListQuery): Promise<Page<EventRow>> {
+    const page = await this.page("event", organizationId, query);
+    const named = await namesOf(this.#reader, organizationId, page.rows);
+    return { ...page, rows: page.rows.map((change) => ({ change, row: named(change) })) };
   }
 
-  deliveries(organizationId: string, query: ListQuery): Promise<Page<Delivery>> {
-    return this.#page("delivery", organizationId, query);
-  }
-
-  async state(): Promise<State> {
-    const books = await this.#reader.rows("organization", null, { orderBy: 't."id"', limit: STATE_BOOKS });
-    // Row-level security takes the set of books; each query is one for all of them.
-    const all = books.map((book) => book.id).join(",");
-    const [due, unknown, moderation] = await Promise.all([
-      this.#reader.query(
-        all,
-        `select t.kind, extract(epoch from clock_timestamp() - min(t.due_time)) * 1000 as age
-         from bursar."work" t where t.due_time <= clock_timestamp() group by t.kind`,
-      ),
-      this.#reader.query(
-        all,
-        `select p.provider_account_id, p.currency, sum(p.amount_minor) as amount
-         from bursar."open_part" o join bursar."payout" p
-           on p.organization_id = o.organization_id and p.id = o.payout_id
-         where p.moderation_required group by p.provider_account_id, p.currency`,
-      ),
-      this.#reader.query(
-        all,
-        `select t.reason, count(*) as count from bursar."moderation_item" t where t.status = 'open' group by t.reason`,
-      ),
-    ]);
-    return {
-      due: due.map((row) => ({ kind: String(row["kind"]), ageMs: Number(row["age"]) })),
-      unknown: unknown.map((row) => ({
-        providerAccountId: String(row["providerAccountId"]),
-        currency: String(row["currency"]),
-        amountMinor: BigInt(String(row["amount"])),
-      })),
-      moderation: moderation.map((row) => ({ reason: String(row["reason"]), count: Number(row["count"]) })),
-    };
-  }
-
-  changesAfter(organizationId: string, after: number, limit: number): Promise<readonly History[]> {
+  /** Times are almost in the order of sequences: what is older than the span by far ends the search from the newest. */
+  changesWithin(organizationId: string, span: Span, limit: number): Promise<readonly History[]> {
     return this.#reader.rows("history", organizationId, {
-      where: `${column("organizationId")} = $1 and ${column("sequence")} > $2`,
-      values: [organizationId, after],
-      orderBy: column("sequence"),
+      where: `t."organization_id" = $1 and t."time" between $2 and $3 and t."sequence" > coalesce((
+        select h."sequence" from bursar."history" h
+        where h."organization_id" = $1 and h."time" < $2::timestamptz - interval '1 minute'
+        order by h."sequence" desc limit 1), 0)`,
+      values: [organizationId, new Date(span.from), new Date(span.to)],
+      orderBy: 't."sequence"',
       limit,
     });
   }
 
-  async sequencesBetween(
-    organizationId: string,
-    span: { from: number; to: number; limit: number },
-  ): Promise<readonly number[]> {
-    const rows = await this.#reader.query(
-      organizationId,
-      `select t.sequence from bursar."history" t
-       where t.organization_id = $1 and t.time >= $2 and t.time < $3 order by t.sequence limit $4`,
-      [organizationId, new Date(span.from), new Date(span.to), span.limit],
-    );
-    return rows.map((row) => Number(row["sequence"]));
+  books(ids: readonly string[]): Promise<readonly Organization[]> {
+    const where = 't."id" = any($1::text[])';
+    return this.#reader.rows("organization", null, { where, values: [ids], orderBy: 't."id"' });
   }
 
-  async #page<T extends ListTable>(table: T, organizationId: string, query: ListQuery): Promise<Page<Tables[T]>> {
-    const { order, counter } = LISTS[table];
+  gauges(): Promise<Gauges> {
+    return readGauges(this.#reader);
+  }
+
+  async page<L extends ListTable>(list: L, organizationId: string, query: ListQuery): Promise<Page<Lists[L]>> {
+    const { table, order, counter, where } = LISTS[list];
     const parameters = new Parameters();
     const scope = `${column("organizationId")} = ${parameters.add(organizationId)}`;
-    const filtered = [scope, ...query.conditions.map((each) => conditionSql(table, each, parameters))].join(" and ");
+    const conditions = query.conditions.map((each) => conditionSql(list, each, parameters));
+    const filtered = [scope, ...(where === undefined ? [] : [where]), ...conditions].join(" and ");
     const countValues = [...parameters.values];
-    const after = afterSql(table, query, parameters);
+    const after = afterSql(list, query, parameters);
     const direction = query.isAscending ? "" : " desc";
     const keys = order.map((member) => column(member) + direction).join(", ");
     const [found, counted] = await Promise.all([
@@ -446,14 +414,14 @@ class PostgresReads implements Reads {
         // One more than asked for: whether there is a next page.
         limit: query.limit + 1,
       }),
-      query.conditions.length === 0 && counter !== null
+      query.conditions.length === 0 && counter !== undefined
         ? this.#counted(organizationId, counter)
         : this.#count(table, organizationId, { where: filtered, values: countValues }),
     ]);
     const rows = found.slice(0, query.limit);
     const last = rows.at(-1) as Readonly<Record<string, string | number>> | undefined;
     const next = found.length > query.limit && last !== undefined ? order.map((member) => last[member] ?? "") : null;
-    return { rows, ...counted, next };
+    return { rows: rows as unknown as readonly Lists[L][], ...counted, next };
   }
 
   async #counted(organizationId: string, counter: Counter): Promise<{ total: number; isCapped: boolean }> {
@@ -463,7 +431,7 @@ class PostgresReads implements Reads {
   }
 
   async #count(
-    table: ListTable,
+    table: TableName,
     organizationId: string,
     what: { where: string; values: readonly Parameter[] },
   ): Promise<{ total: number; isCapped: boolean }> {

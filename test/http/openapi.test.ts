@@ -96,17 +96,6 @@ describe("the document", () => {
       "GET /payout-invoices",
       "GET /payout-invoices/:id",
       "POST /payout-invoices/:id/process",
-      "POST /payout-invoices/:id/terminate",
-      "POST /webhook-endpoints",
-      "GET /webhook-endpoints",
-      "GET /webhook-endpoints/:id",
-      "PUT /webhook-endpoints/:id",
-      "POST /webhook-endpoints/:id/rotate-secret",
-      "POST /webhook-endpoints/:id/replay",
-      "GET /webhook-deliveries",
-      "POST /webhook-deliveries/:id/resend",
-      "GET /webhook-secret",
-      "GET /events",
       "PUT /payout-requests/:id",
       "GET /payout-requests/:id",
       "GET /payout-requests",
@@ -120,6 +109,34 @@ describe("the document", () => {
         `GET /${kind}/:id`,
         `POST /${kind}/:id/approve`,
       ]),
+      "POST /payout-invoices/:id/terminate",
+      "GET /accounts/:id/entries",
+      "GET /organizations",
+      "GET /payout-services",
+      "GET /events",
+      ...[
+        "websites",
+        "customers",
+        "provider-accounts",
+        "deposit-accounts",
+        "payout-routes",
+        "webhook-endpoints",
+      ].flatMap((name) => [`POST /${name}`, `GET /${name}`, `GET /${name}/:id`, `PATCH /${name}/:id`]),
+      ...["POST", "GET"].map((method) => `${method} /payment-instruments`),
+      "GET /payment-instruments/:id",
+      ...["routing", "rate", "commerce"].flatMap((kind) => [
+        `POST /${kind}-schemes`,
+        `GET /${kind}-schemes`,
+        `GET /${kind}-schemes/:id`,
+        `PUT /${kind}-schemes/:id`,
+        `GET /${kind}-schemes/:id/revisions`,
+      ]),
+      "POST /webhook-endpoints/:id/rotate-secret",
+      "POST /webhook-endpoints/:id/replay",
+      "GET /webhook-deliveries",
+      "GET /webhook-deliveries/:id",
+      "POST /webhook-deliveries/:id/resend",
+      "GET /webhook-secret",
       "POST /callbacks/:callbackId",
       "GET /health/live",
       "GET /health/ready",
@@ -237,6 +254,34 @@ describe("answers", () => {
     fits("TrialBalance", (await world.call("GET", "/accounts/trial-balance")).body);
     fits("Problem", (await world.call("POST", "/payout-invoices", { body: {} })).body);
     fits("Health", (await world.call("GET", "/health/live")).body);
+  });
+
+  test("of every list are what the document says", async () => {
+    await world.call("POST", "/webhook-endpoints", { body: { url: "https://hooks.example" } });
+    await world.call("PUT", "/payout-requests/doc-2", {
+      body: { websiteId: "web_demo", customerId: "cus_demo", currency: "USD", amount: 1 },
+    });
+    const lists = operations().filter(([where]) => /^GET [^{]*$/.test(where));
+    const seen: string[] = [];
+    for (const [where, { responses }] of lists) {
+      const schema = responses["200"]?.content?.["application/json"]?.schema;
+      const name = /\/(\w+)$/.exec(String((schema?.["items"] as Json | undefined)?.["$ref"]))?.[1];
+      if (name === undefined) continue;
+      const [first] = (await world.call("GET", where.slice("GET ".length))).body as unknown as Json[];
+      if (first === undefined) continue;
+      fits(name, first);
+      seen.push(name);
+    }
+    for (const name of [
+      "Website",
+      "PayoutService",
+      "RoutingScheme",
+      "RateScheme",
+      "CommerceScheme",
+      "Event",
+      "WebhookDelivery",
+    ])
+      assert.ok(seen.includes(name), name);
   });
 });
 

@@ -3,13 +3,25 @@
  * signatures while a secret is being rotated. A delivery is due work like any other; its try happens after a commit.
  */
 import { Webhook } from "standardwebhooks";
-import { type InvalidField, invalid, type Refusal, refusal } from "../../core/errors.ts";
-import { type EventNames, eventBody, eventType, isHeard } from "../../core/events.ts";
+import { type Refusal, refusal } from "../../core/errors.ts";
+import { EVENT_TYPES, type EventNames, eventBody, eventNames, eventType, isEvent, isHeard } from "../../core/events.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
 import { type Handler, ORDER, type WebhookErrand } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { Delivery, History, HttpOutcome, TableName, Want, WebhookEndpoint, Work } from "../ports.ts";
 import { secretsBinding } from "../setup.ts";
+import {
+  born,
+  type Change,
+  type Create,
+  current,
+  Faults,
+  growRevision,
+  idOf,
+  renewed,
+  taken,
+  urlFault,
+} from "./configuration.ts";
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -41,7 +53,7 @@ const MAX_ENDPOINTS = 25;
 
 /** Puts a change on its way to everybody who listens: one delivery per address. */
 export function announce(context: Context, change: History, callbackUrl: string | null): void {
-  if (change.moves.length === 0) return;
+  if (!isEvent(change)) return;
   const type = eventType(change);
   for (const { row } of context.setup.endpoints.values()) {
     if (row.status === "active" && isHeard(row.events, type)) addDelivery(context, change, row);
@@ -71,7 +83,7 @@ function addDelivery(context: Context, change: History, to: { id: string | null;
 }
 
 /** Tries one delivery that is due. */
-export const wakeDelivery: Handler<Work, "moved" | "held"> = {
+export const wakeDelivery: Handler<Work, "moved"> = {
   name: "try-webhook",
   order: ORDER.claim,
   wants: (work, organizationId) => [
@@ -96,15 +108,31 @@ export const wakeDelivery: Handler<Work, "moved" | "held"> = {
     const change = rows.get("history", [organizationId, delivery.sequence]);
     assert(change !== null, `delivery ${delivery.id} tells a change that exists`);
     const secrets = secretsFor(context, delivery.endpointId);
-    if (secrets === null) return giveUp(context, delivery, "endpoint removed");
+    if (secrets === null) return giveUp(context, delivery, "endpoint disabled");
     const slotKey = `webhook:${delivery.endpointId ?? new URL(delivery.url).host}`;
-    if (!context.takeSlot(slotKey)) return ok("held");
+    if (!context.takeSlot(slotKey)) return stepBack(context, delivery, due);
     const fence = context.nextFence();
     rows.put("work", { ...due, dueTime: now + TRY_LEASE_MS, fence });
     context.errands.push(errandOf(context, { delivery, change, secrets, slotKey, fence }));
     return ok("moved");
   },
 };
+
+/** A delivery that finds its receiver busy comes again when it has waited as long once more, within these bounds. */
+const BUSY_MIN_MS = 250;
+const BUSY_MAX_MS = 60 * SECOND_MS;
+
+/**
+ * Makes room for the deliveries behind it: a claim takes the longest overdue, and one receiver that hangs would fill
+ * every claim. What it costs is one small write each time the wait has doubled.
+ */
+function stepBack(context: Context, delivery: Delivery, due: Work): Result<"moved", Refusal> {
+  const { now, rows } = context;
+  const waitedMs = now - delivery.updatedTime;
+  const delayMs = Math.min(Math.max(waitedMs, BUSY_MIN_MS), BUSY_MAX_MS);
+  rows.put("work", { ...due, dueTime: now + delayMs });
+  return ok("moved");
+}
 
 /** The secrets that sign for an endpoint; null when it is gone or disabled. */
 function secretsFor(context: Context, endpointId: string | null): readonly string[] | null {
@@ -152,23 +180,7 @@ function errandOf(
 
 /** What tells the merchant which of theirs it is. */
 function namesOf(context: Context, change: History): EventNames {
-  const key = [context.organizationId, change.subject];
-  switch (change.kind) {
-    case "invoice": {
-      const row = context.rows.get("invoice", key);
-      if (row === null) return {};
-      return { referenceId: row.referenceId, websiteId: row.websiteId, payoutRequestId: row.requestId };
-    }
-    case "request": {
-      const row = context.rows.get("request", key);
-      return row === null ? {} : { websiteId: row.websiteId, payoutInvoiceId: row.invoiceId };
-    }
-    case "payout": {
-      const row = context.rows.get("payout", key);
-      if (row === null) return {};
-      return { websiteId: row.websiteId, payoutRequestId: row.requestId, payoutInvoiceId: row.invoiceId };
-    }
-  }
+  return eventNames(change.kind, context.rows.get(change.kind, [context.organizationId, change.subject]));
 }
 
 function giveUp(context: Context, delivery: Delivery, lastResult: string): Result<"moved", Refusal> {
@@ -202,7 +214,7 @@ export const recordDelivery: Handler<DeliveryOutcome, "taken" | "stale"> = {
     const delivery = rows.get("delivery", [organizationId, errand.deliveryId]);
     if (work === null || delivery === null || work.fence !== errand.fence) return ok("stale");
     const status = outcome.kind === "answer" ? outcome.result.status : 0;
-    const lastResult = outcome.kind === "answer" ? String(status) : outcome.kind;
+    const lastResult = resultOf(outcome);
     const tries = delivery.tries + 1;
     const next = { ...delivery, tries, lastResult, version: delivery.version + 1, updatedTime: now };
     if (status >= 200 && status < 300) {
@@ -223,22 +235,37 @@ export const recordDelivery: Handler<DeliveryOutcome, "taken" | "stale"> = {
   },
 };
 
+/** What a person reads in the list of deliveries. */
+function resultOf(outcome: HttpOutcome): string {
+  switch (outcome.kind) {
+    case "answer":
+      return String(outcome.result.status);
+    case "timeout":
+      return "timeout";
+    case "not_sent":
+    case "lost":
+      return `${outcome.kind}: ${outcome.reason}`;
+  }
+}
+
 /** The receiver has said that it is gone: nothing is sent there until a person switches it on again. */
 function disable(context: Context, endpointId: string): void {
   const row = context.rows.get("webhookEndpoint", [context.organizationId, endpointId]);
   if (row === null || row.status === "disabled") return;
-  putEndpoint(context, { ...row, status: "disabled" });
+  putEndpoint(context, renewed(context, { ...row, status: "disabled" }));
 }
 
 function putEndpoint(context: Context, row: WebhookEndpoint): WebhookEndpoint {
-  const saved = { ...row, version: row.version + 1, updatedTime: context.now };
-  context.rows.put("webhookEndpoint", saved);
-  context.count({ configRevision: context.lock.configRevision + 1 });
-  return saved;
+  context.rows.put("webhookEndpoint", row);
+  growRevision(context);
+  return row;
 }
 
+/** On a change: absent = as it is. */
 export interface EndpointOrder {
+  readonly id?: string;
   readonly url?: string;
+  /** Event types, exact or with a final `*`; none means all. */
   readonly events?: readonly string[];
   readonly status?: WebhookEndpoint["status"];
   readonly description?: string | null;
@@ -254,113 +281,111 @@ function newSecret(context: Context): string {
   return `whsec_${Buffer.from(context.secretBytes(SECRET_BYTES)).toString("base64")}`;
 }
 
-/** The secret that signs what goes to the `callbackUrl` of invoices. Changes nothing. */
-export const readSigningSecret: Handler<null, string> = {
-  name: "read-webhook-secret",
-  order: ORDER.accept,
-  wants: () => [],
-  decide: (context) => ok(context.setup.safe.signingSecret()),
-};
-
-/** What is wrong with an address; null when it may be used. Where it leads is checked again at every connect. */
-function urlFault(url: string | undefined): string | null {
-  if (url === undefined) return "is required";
-  const parsed = URL.canParse(url) ? new URL(url) : null;
-  if (parsed === null || (parsed.protocol !== "https:" && parsed.protocol !== "http:")) return "is not a web address";
-  if (parsed.username !== "" || parsed.password !== "") return "must not hold a user name or password";
-  return url.length > 2048 ? "has more than 2048 characters" : null;
+/** Where an address leads is checked at every connect. */
+function check({ url, events }: EndpointOrder, faults: Faults): void {
+  const fault = url === undefined ? null : urlFault(url);
+  if (fault !== null) faults.say("url", fault);
+  for (const [index, each] of (events ?? []).entries()) {
+    // One that is no text was named before, with the faults of form.
+    const isKnown = typeof each === "string" && EVENT_TYPES.some((type) => isHeard([each], type));
+    if (!isKnown) faults.say(`events[${index}]`, "is no type of event");
+  }
 }
 
-export interface CreateEndpoint {
-  readonly order: EndpointOrder;
-  /** Faults of form, found before. */
-  readonly problems: readonly InvalidField[];
-}
-
-/** The faults of an order, those of form first; a bad address is named once. */
-function faultsOf(order: EndpointOrder, problems: readonly InvalidField[], isNew: boolean): readonly InvalidField[] {
-  const isNamed = problems.some((each) => each.field === "url");
-  const message = isNamed || (!isNew && order.url === undefined) ? null : urlFault(order.url);
-  return message === null ? problems : [...problems, { field: "url", message }];
-}
-
-export const createEndpoint: Handler<CreateEndpoint, EndpointRows> = {
+export const createEndpoint: Handler<Create<EndpointOrder>, EndpointRows> = {
   name: "create-webhook-endpoint",
   order: ORDER.accept,
   wants: (_, organizationId) => [
     { table: "webhookEndpoint", by: "webhook_endpoint_by_organization", keys: [[organizationId]] },
   ],
   decide(context, { order, problems }) {
-    const { organizationId, rows, setup, now } = context;
-    const faults = faultsOf(order, problems, true);
-    if (faults.length > 0 || order.url === undefined) return err(invalid(faults));
+    const { organizationId, rows, setup } = context;
+    const faults = new Faults(problems);
+    const { url } = order;
+    if (url === undefined) faults.say("url", "is required");
+    check(order, faults);
+    if (!faults.isSound || url === undefined) return err(faults.refusal);
+    const id = idOf(context, order.id, "whe");
     const others = rows.filter("webhookEndpoint", (row) => row.organizationId === organizationId);
+    if (others.some((row) => row.id === id)) {
+      return err(taken("id-used", `There is a webhook endpoint ${id} already.`, `/webhook-endpoints/${id}`));
+    }
     if (others.length >= MAX_ENDPOINTS) {
       return err(refusal("not-in-this-status", `There are ${MAX_ENDPOINTS} endpoints already.`));
     }
-    const id = `whe_${context.newId().replaceAll("-", "")}`;
     const secret = newSecret(context);
-    const endpoint: WebhookEndpoint = {
-      organizationId,
+    const endpoint = putEndpoint(context, {
+      ...born(context),
       id,
-      url: order.url,
+      url,
       events: order.events ?? [],
       status: order.status ?? "active",
       secrets: setup.safe.seal({ current: secret }, secretsBinding(organizationId, id)),
       description: order.description ?? null,
-      version: 0,
-      createdTime: now,
-      updatedTime: now,
-    };
-    context.commandId(id);
-    return ok({ endpoint: putEndpoint(context, endpoint), secret });
-  },
-};
-
-export interface ChangeEndpoint {
-  readonly id: string;
-  /** The version that the caller has read. */
-  readonly version: number | null;
-  readonly order: EndpointOrder;
-  readonly problems: readonly InvalidField[];
-  /** Makes a new secret; the old one signs beside it for a day. */
-  readonly rotate?: boolean;
-}
-
-export const changeEndpoint: Handler<ChangeEndpoint, EndpointRows> = {
-  name: "change-webhook-endpoint",
-  order: ORDER.accept,
-  wants: ({ id }, organizationId) => [{ table: "webhookEndpoint", by: "primary", keys: [[organizationId, id]] }],
-  decide(context, { id, version, order, problems, rotate }) {
-    const { organizationId, rows, setup, now } = context;
-    const row = rows.get("webhookEndpoint", [organizationId, id]);
-    if (row === null) return err(refusal("not-found", "There is no such webhook endpoint."));
-    if (version !== null && row.version !== version) {
-      return err(refusal("version-conflict", `The endpoint is at version ${row.version}, not ${version}.`));
-    }
-    const faults = faultsOf(order, problems, false);
-    if (faults.length > 0) return err(invalid(faults));
-    let { secrets } = row;
-    let secret: string | null = null;
-    if (rotate === true) {
-      const binding = secretsBinding(organizationId, id);
-      const { current = "" } = setup.safe.open(row.secrets, binding);
-      secret = newSecret(context);
-      const previousUntil = String(now + ROTATION_MS);
-      secrets = setup.safe.seal({ current: secret, previous: current, previousUntil }, binding);
-    }
-    const endpoint = putEndpoint(context, {
-      ...row,
-      url: order.url ?? row.url,
-      events: order.events ?? row.events,
-      status: order.status ?? row.status,
-      description: order.description === undefined ? row.description : order.description,
-      secrets,
     });
     context.commandId(id);
     return ok({ endpoint, secret });
   },
 };
+
+export const changeEndpoint: Handler<Change<EndpointOrder>, EndpointRows> = {
+  name: "change-webhook-endpoint",
+  order: ORDER.accept,
+  wants: ({ id }, organizationId) => [{ table: "webhookEndpoint", by: "primary", keys: [[organizationId, id]] }],
+  decide(context, { id, version, order, problems }) {
+    const row = context.rows.get("webhookEndpoint", [context.organizationId, id]);
+    const read = current("webhook endpoint", row, version);
+    if (!read.ok) return read;
+    const faults = new Faults(problems);
+    check(order, faults);
+    if (!faults.isSound) return err(faults.refusal);
+    const { url, events, status, description } = read.value;
+    const endpoint = putEndpoint(
+      context,
+      renewed(context, {
+        ...read.value,
+        url: order.url ?? url,
+        events: order.events ?? events,
+        status: order.status ?? status,
+        description: order.description === undefined ? description : order.description,
+      }),
+    );
+    context.commandId(id);
+    return ok({ endpoint, secret: null });
+  },
+};
+
+export interface RotateSecret {
+  readonly id: string;
+  /** The version that the caller has read: a repeat of a lost answer must not throw the secret before away. */
+  readonly version: number;
+}
+
+/** Makes a new secret; the one before signs beside it for a day. */
+export const rotateSecret: Handler<RotateSecret, EndpointRows> = {
+  name: "rotate-webhook-secret",
+  order: ORDER.accept,
+  wants: ({ id }, organizationId) => [{ table: "webhookEndpoint", by: "primary", keys: [[organizationId, id]] }],
+  decide(context, { id, version }) {
+    const { organizationId, rows, setup, now } = context;
+    const read = current("webhook endpoint", rows.get("webhookEndpoint", [organizationId, id]), version);
+    if (!read.ok) return read;
+    const binding = secretsBinding(organizationId, id);
+    const { current: previous = "" } = setup.safe.open(read.value.secrets, binding);
+    const secret = newSecret(context);
+    const kept = { current: secret, previous, previousUntil: String(now + ROTATION_MS) };
+    const secrets = setup.safe.seal(kept, binding);
+    const endpoint = putEndpoint(context, renewed(context, { ...read.value, secrets }));
+    context.commandId(id);
+    return ok({ endpoint, secret });
+  },
+};
+
+/** Refuses to send to an endpoint that takes nothing. */
+function asleep(endpoint: WebhookEndpoint | null): Refusal | null {
+  if (endpoint?.status !== "disabled") return null;
+  return refusal("not-in-this-status", "The endpoint is disabled: set its status to active first.");
+}
 
 /** Sends one delivery again, whatever became of it; its id stays. */
 export const resendDelivery: Handler<{ readonly id: string }, Delivery> = {
@@ -370,10 +395,18 @@ export const resendDelivery: Handler<{ readonly id: string }, Delivery> = {
     { table: "delivery", by: "primary", keys: [[organizationId, id]] },
     { table: "work", by: "primary", keys: [[organizationId, "delivery", id]] },
   ],
+  more({ id }, { organizationId, rows }) {
+    const endpointId = rows.get("delivery", [organizationId, id])?.endpointId ?? null;
+    if (endpointId === null) return [];
+    return [{ table: "webhookEndpoint", by: "primary", keys: [[organizationId, endpointId]] }];
+  },
   decide(context, { id }) {
     const { organizationId, rows, now } = context;
     const delivery = rows.get("delivery", [organizationId, id]);
     if (delivery === null) return err(refusal("not-found", "There is no such delivery."));
+    const { endpointId } = delivery;
+    const refused = asleep(endpointId === null ? null : rows.get("webhookEndpoint", [organizationId, endpointId]));
+    if (refused !== null) return err(refused);
     const again: Delivery = {
       ...delivery,
       status: "pending",
@@ -410,10 +443,12 @@ export const replayEvents: Handler<ReplayEvents, { readonly count: number }> = {
     const { organizationId, rows } = context;
     const endpoint = rows.get("webhookEndpoint", [organizationId, endpointId]);
     if (endpoint === null) return err(refusal("not-found", "There is no such webhook endpoint."));
+    const refused = asleep(endpoint);
+    if (refused !== null) return err(refused);
     let count = 0;
     for (const sequence of sequences) {
       const change = rows.get("history", [organizationId, sequence]);
-      if (change === null || change.moves.length === 0 || !isHeard(endpoint.events, eventType(change))) continue;
+      if (change === null || !isEvent(change) || !isHeard(endpoint.events, eventType(change))) continue;
       addDelivery(context, change, endpoint);
       count += 1;
     }

@@ -39,6 +39,9 @@ export async function health(app: FastifyInstance, world: World): Promise<void> 
   );
 }
 
+/** Headers of proxies. */
+const BROUGHT_BY = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
+
 /**
  * The numbers of this process and of all books. For the operator: answered on the machine itself and to nobody whom a
  * proxy has brought, because they tell of every organization.
@@ -47,7 +50,7 @@ export async function metricsPage(app: FastifyInstance, world: World, metrics: M
   app.get("/metrics", { schema: { hide: true } }, async (request, reply) => {
     const { remoteAddress } = request.raw.socket;
     const isLocal = remoteAddress === "127.0.0.1" || remoteAddress === "::1" || remoteAddress === "::ffff:127.0.0.1";
-    const isBrought = request.headers["x-forwarded-for"] !== undefined || request.headers.forwarded !== undefined;
+    const isBrought = BROUGHT_BY.some((name) => request.headers[name] !== undefined);
     if (!isLocal || isBrought) throw notFound("page");
     const body = await metrics.text(world);
     return send(reply, { status: 200, headers: { "content-type": metrics.contentType }, body });

@@ -126,6 +126,7 @@ export const payoutRequests: readonly Endpoint[] = [
     name: "putPayoutRequest",
     tag: "Payout requests",
     summary: "Make or change the request with this id. What is absent stays as it is.",
+    permission: "orders",
     body: PUT_REQUEST,
     answers: { 200: ONE, 201: { ...ONE, description: "Made." } },
     refusals: ["validation-failed", "not-in-this-status"],
@@ -137,6 +138,7 @@ export const payoutRequests: readonly Endpoint[] = [
     name: "listPayoutRequests",
     tag: "Payout requests",
     summary: "List requests.",
+    permission: "read",
     query: listParameters(LIST),
     answers: { 200: listAnswer("PayoutRequest") },
     refusals: ["validation-failed"],
@@ -153,6 +155,7 @@ export const payoutRequests: readonly Endpoint[] = [
     name: "getPayoutRequest",
     tag: "Payout requests",
     summary: "Read a request.",
+    permission: "read",
     answers: { 200: ONE },
     refusals: ["not-found"],
     async handle(call) {

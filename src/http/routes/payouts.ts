@@ -38,6 +38,7 @@ export const payouts: readonly Endpoint[] = [
     name: "listPayouts",
     tag: "Payouts",
     summary: "List payouts.",
+    permission: "read",
     query: listParameters(LIST),
     answers: { 200: listAnswer("Payout") },
     refusals: ["validation-failed"],
@@ -53,6 +54,7 @@ export const payouts: readonly Endpoint[] = [
     name: "getPayout",
     tag: "Payouts",
     summary: "Read a payout.",
+    permission: "read",
     answers: { 200: { description: "The payout.", schema: Named("Payout") } },
     refusals: ["not-found"],
     async handle(call) {

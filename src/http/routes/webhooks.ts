@@ -1,15 +1,19 @@
-/** Webhooks: where the merchant hears of changes, what became of each delivery, and how to hear it again. */
-import Type from "typebox";
-import { eventBody } from "../../core/events.ts";
-import { deliveryView, endpointView } from "../../core/views.ts";
+/** Webhooks: who hears of events, what was sent to whom, and sending it again. */
+import Type, { type Static } from "typebox";
+import { eventType, isEvent, isHeard } from "../../core/events.ts";
+import { webhookDeliveryView, webhookEndpointView } from "../../core/setting-views.ts";
+import type { StoredAnswer } from "../../engine/command.ts";
 import {
   changeEndpoint,
   createEndpoint,
-  readSigningSecret,
+  type EndpointRows,
   replayEvents,
   resendDelivery,
+  rotateSecret,
 } from "../../engine/commands/webhooks.ts";
+import type { Delivery } from "../../engine/ports.ts";
 import { isUuid } from "../../store/reads.ts";
+import { alone, type Configured, changer, itself, readers } from "../configured.ts";
 import {
   answer,
   type Call,
@@ -19,256 +23,226 @@ import {
   type Endpoint,
   ifMatch,
   notFound,
+  pathId,
   resource,
 } from "../endpoint.ts";
-import { type List, listAnswer, listParameters, pageAnswer, readList } from "../lists.ts";
-import { refuse, refuseFields } from "../problem.ts";
-import { Named, OneOf, Text, TextOrNull, Time } from "../schema.ts";
+import { refuseFields } from "../problem.ts";
+import { Id, Named, OneOf, SomeTextOrNull, Text, Time } from "../schema.ts";
 
-const ENDPOINTS: List = {
+const STATUSES = ["active", "disabled"] as const;
+const WHAT = "webhook endpoint";
+
+const ENDPOINTS: Configured<"webhookEndpoint", EndpointRows> = {
   table: "webhookEndpoint",
-  filters: { id: { column: "id", kind: "text" }, status: { column: "status", kind: "text" } },
-};
-const DELIVERIES: List = {
-  table: "delivery",
-  filters: {
-    id: { column: "id", kind: "text" },
-    endpointId: { column: "endpointId", kind: "text" },
-    status: { column: "status", kind: "text", words: ["pending", "delivered", "failed"] },
-    eventType: { column: "eventType", kind: "text" },
+  path: "/webhook-endpoints",
+  name: "WebhookEndpoint",
+  names: "WebhookEndpoints",
+  what: WHAT,
+  tag: "Webhooks",
+  permission: "webhooks",
+  list: {
+    table: "webhookEndpoint",
+    isById: true,
+    filters: {
+      id: { column: "id", kind: "text" },
+      status: { column: "status", kind: "text", words: STATUSES },
+      createdTime: { column: "createdTime", kind: "time" },
+      updatedTime: { column: "updatedTime", kind: "time" },
+    },
   },
+  complete: async (_call, rows) => rows.map((endpoint) => ({ endpoint, secret: null })),
+  rowOf: ({ endpoint }) => endpoint,
+  // Whatever a command has made: the secret is added by those who may show it, once.
+  show: ({ endpoint }, call) => webhookEndpointView(endpoint, call.world.base()),
 };
 
-/** Most events that one replay tells again. */
-const REPLAY_MAX = 1_000;
-
-const EVENTS = Type.Array(Text(100, "A type, exact or with a final `*`."), {
-  maxItems: 100,
-  description: "What it hears; none means all.",
-});
-const MEMBERS = {
-  events: Type.Optional(EVENTS),
-  status: Type.Optional(OneOf(["active", "disabled"], "Whether events go there.")),
-  description: Type.Optional(TextOrNull(1_000, "For people.")),
+const DELIVERIES: Configured<"delivery", Delivery> = {
+  table: "delivery",
+  path: "/webhook-deliveries",
+  name: "WebhookDelivery",
+  names: "WebhookDeliveries",
+  what: "webhook delivery",
+  tag: "Webhooks",
+  permission: "webhooks",
+  list: {
+    table: "delivery",
+    filters: {
+      id: { column: "id", kind: "text" },
+      endpointId: { column: "endpointId", kind: "text" },
+      status: { column: "status", kind: "text", words: ["pending", "delivered", "failed"] },
+      eventType: { column: "eventType", kind: "text" },
+      createdTime: { column: "createdTime", kind: "time" },
+      updatedTime: { column: "updatedTime", kind: "time" },
+    },
+    params: ["endpointId"],
+  },
+  complete: alone,
+  rowOf: itself,
+  show: (delivery, call) => webhookDeliveryView(delivery, call.world.base()),
 };
-const NEW_ENDPOINT = Type.Object({ url: Text(2048, "Where events go: http or https."), ...MEMBERS });
-const CHANGES = Type.Object({ url: Type.Optional(Text(2048, "Where events go.")), ...MEMBERS });
-const SPAN = Type.Object({ from: Time("The first instant."), to: Time("The end; not itself part of it.") });
 
-const EVENT = Type.Object({
-  type: Type.String({ description: "What happened." }),
-  timestamp: Time("When."),
-  data: Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", description: "To what, and what it is now." }),
-});
+const URL = Text(2_048, "Where webhooks go: an address on the public internet.");
+const SHARED = {
+  events: Type.Optional(
+    Type.Array(Type.String({ maxLength: 100, description: "A type of event, exact or with a final `*`." }), {
+      description: "What it hears of; none: everything. Default: everything.",
+      examples: [["payout-invoice.*", "payout-request-fulfilled"]],
+    }),
+  ),
+  status: Type.Optional(OneOf(STATUSES, "Disabled: nothing is sent. Default active.")),
+  description: Type.Optional(SomeTextOrNull(1_000, "For people.")),
+};
+const NEW_ENDPOINT = Type.Object(
+  { id: Type.Optional(Id("Default: one of ours.")), url: URL, ...SHARED },
+  { examples: [{ url: "https://shop.example/webhooks", events: ["payout-invoice.*"] }] },
+);
 
-const TAG = "Webhooks";
-const ONE = { description: "The endpoint.", schema: Named("WebhookEndpoint") };
-const idOf = (call: Call): string => call.params["id"] ?? "";
+const withSecret = (rows: EndpointRows, call: Call) => ({ ...ENDPOINTS.show(rows, call), secret: rows.secret });
 
-async function readSecret(call: Call) {
-  if (call.identity.role === "viewer" || call.identity.role === "support") {
-    throw refuse("forbidden", "A key that only reads may not see signing secrets.");
-  }
+async function create(call: Call): Promise<StoredAnswer> {
+  const location = ({ endpoint }: EndpointRows): string => `${call.world.base()}/webhook-endpoints/${endpoint.id}`;
   return command(call, {
-    handler: readSigningSecret,
-    payload: null,
-    render: (secret) => answer(200, { secret }),
+    handler: createEndpoint,
+    payload: { order: call.body, problems: call.problems },
+    render: (rows) => created(ENDPOINTS.show(rows, call), rows.endpoint.version, location(rows)),
+    renderOnce: (rows) => created(withSecret(rows, call), rows.endpoint.version, location(rows)),
   });
 }
 
-async function replay(call: Call) {
+async function rotate(call: Call): Promise<StoredAnswer> {
+  const id = pathId(call, WHAT);
+  const version = ifMatch(call, "required") ?? 0;
+  return command(call, {
+    handler: rotateSecret,
+    payload: { id, version },
+    render: (rows) => resource(ENDPOINTS.show(rows, call), rows.endpoint.version),
+    renderOnce: (rows) => resource(withSecret(rows, call), rows.endpoint.version),
+  });
+}
+
+const REPLAY = Type.Object(
+  { from: Time("The first instant of the span."), to: Time("The last instant of the span.") },
+  { examples: [{ from: "2026-11-21T12:00:00Z", to: "2026-11-21T13:00:00Z" }] },
+);
+const REPLAY_MAX = 1_000;
+/** Of an endpoint that hears little, so many changes are looked through. */
+const SEARCH_MAX = 20_000;
+
+/** The events of a span of time that the endpoint hears. @throws Refused for a span that has too many. */
+async function sequencesOf(call: Call, id: string): Promise<readonly number[]> {
   checkForm(call);
-  const { from, to } = call.body as { from: string; to: string };
-  const span = { from: Date.parse(from), to: Date.parse(to), limit: REPLAY_MAX };
-  const sequences = await call.world.reads.sequencesBetween(call.identity.book, span);
+  const { from, to } = call.body as Static<typeof REPLAY>;
+  const span = { from: Date.parse(from), to: Date.parse(to) };
+  const faults = (["from", "to"] as const).filter((name) => Number.isNaN(span[name]));
+  if (faults.length > 0)
+    throw refuseFields(faults.map((field) => ({ field, message: "is no time that a clock shows" })));
+  if (span.to < span.from) throw refuseFields([{ field: "to", message: "is before from" }]);
+  const { reads } = call.world;
+  const endpoint = await reads.one("webhookEndpoint", call.identity.book, id);
+  if (endpoint === null) throw notFound(WHAT);
+  const changes = await reads.changesWithin(call.identity.book, span, SEARCH_MAX + 1);
+  const heard = changes.filter((change) => isEvent(change) && isHeard(endpoint.events, eventType(change)));
+  if (heard.length > REPLAY_MAX || changes.length > SEARCH_MAX) {
+    const last = heard[REPLAY_MAX - 1] ?? changes[SEARCH_MAX - 1];
+    const until = new Date(last?.time ?? span.from).toISOString();
+    throw refuseFields([
+      { field: "to", message: `has more than ${REPLAY_MAX} events before it: take at most ${until}` },
+    ]);
+  }
+  return heard.map((change) => change.sequence);
+}
+
+async function replay(call: Call): Promise<StoredAnswer> {
+  const id = pathId(call, WHAT);
+  const sequences = await sequencesOf(call, id);
   return command(call, {
     handler: replayEvents,
-    payload: { endpointId: idOf(call), sequences },
-    render: ({ count }) => answer(200, { count }),
+    payload: { endpointId: id, sequences },
+    render: (begun) => answer(200, begun),
   });
 }
 
-const endpointRoutes: readonly Endpoint[] = [
-  {
-    method: "POST",
-    path: "/webhook-endpoints",
-    name: "createWebhookEndpoint",
-    tag: TAG,
-    summary: "Listen to changes. The answer shows the signing secret, only this once.",
-    body: NEW_ENDPOINT,
-    answers: { 201: { ...ONE, description: "Made." } },
-    refusals: ["validation-failed", "not-in-this-status"],
-    handle: (call) =>
-      command(call, {
-        handler: createEndpoint,
-        payload: { order: call.body, problems: call.problems },
-        render: ({ endpoint, secret }) =>
-          created(
-            endpointView(endpoint, secret),
-            endpoint.version,
-            `${call.world.base()}/webhook-endpoints/${endpoint.id}`,
-          ),
-      }),
-  },
-  {
-    method: "GET",
-    path: "/webhook-endpoints",
-    name: "listWebhookEndpoints",
-    tag: TAG,
-    summary: "List endpoints.",
-    query: listParameters(ENDPOINTS),
-    answers: { 200: listAnswer("WebhookEndpoint") },
-    refusals: ["validation-failed"],
-    async handle(call) {
-      const query = readList(call, ENDPOINTS);
-      const page = await call.world.reads.webhookEndpoints(call.identity.book, query);
-      return pageAnswer(call, query, page, (row) => endpointView(row, null));
-    },
-  },
-  {
-    method: "GET",
-    path: "/webhook-endpoints/:id",
-    name: "getWebhookEndpoint",
-    tag: TAG,
-    summary: "Read an endpoint.",
-    answers: { 200: ONE },
-    refusals: ["not-found"],
-    async handle(call) {
-      const found = await call.world.reads.webhookEndpoint(call.identity.book, idOf(call));
-      if (found === null) throw notFound("webhook endpoint");
-      return resource(endpointView(found, null), found.version);
-    },
-  },
-  {
-    method: "PUT",
-    path: "/webhook-endpoints/:id",
-    name: "changeWebhookEndpoint",
-    tag: TAG,
-    summary: "Change an endpoint: absent members stay as they are.",
-    body: CHANGES,
-    ifMatch: "required",
-    answers: { 200: ONE },
-    refusals: ["validation-failed", "not-found", "version-conflict", "if-match-required"],
-    handle: (call) =>
-      command(call, {
-        handler: changeEndpoint,
-        payload: {
-          id: idOf(call),
-          version: ifMatch(call, "required"),
-          order: call.body,
-          problems: call.problems,
-        },
-        render: ({ endpoint }) => resource(endpointView(endpoint, null), endpoint.version),
-      }),
-  },
+async function resend(call: Call): Promise<StoredAnswer> {
+  const id = call.params["id"] ?? "";
+  if (!isUuid(id)) throw notFound("webhook delivery");
+  return command(call, {
+    handler: resendDelivery,
+    payload: { id },
+    render: (delivery) => resource(DELIVERIES.show(delivery, call), delivery.version),
+  });
+}
+
+const ONE = { description: `The ${WHAT}.`, schema: Named("WebhookEndpoint") };
+
+const ACTS: readonly Endpoint[] = [
   {
     method: "POST",
     path: "/webhook-endpoints/:id/rotate-secret",
     name: "rotateWebhookSecret",
-    tag: TAG,
-    summary: "Make a new signing secret, shown only this once. The old one signs beside it for a day.",
-    answers: { 200: ONE },
-    refusals: ["not-found"],
-    handle: (call) =>
-      command(call, {
-        handler: changeEndpoint,
-        payload: { id: idOf(call), version: null, order: {}, problems: [], rotate: true },
-        render: ({ endpoint, secret }) => resource(endpointView(endpoint, secret), endpoint.version),
-      }),
+    tag: "Webhooks",
+    summary: "Make a new secret, shown once. For a day the one before signs beside it.",
+    permission: "webhooks",
+    ifMatch: "required",
+    answers: { 200: { ...ONE, description: "With the new secret. A repeat of the same call does not show it again." } },
+    refusals: ["not-found", "version-conflict", "if-match-required"],
+    handle: rotate,
   },
   {
     method: "POST",
     path: "/webhook-endpoints/:id/replay",
     name: "replayWebhooks",
-    tag: TAG,
-    summary: "Tell an endpoint the events of a span of time again, at most 1,000.",
-    body: SPAN,
-    answers: { 200: { description: "How many.", schema: Type.Object({ count: Type.Integer() }) } },
-    refusals: ["validation-failed", "not-found"],
+    tag: "Webhooks",
+    summary: `Tell an endpoint the events of a span of time again, at most ${REPLAY_MAX}, as new deliveries.`,
+    permission: "webhooks",
+    body: REPLAY,
+    answers: { 200: { description: "They are on their way.", schema: Named("WebhookReplay") } },
+    refusals: ["validation-failed", "not-found", "not-in-this-status"],
     handle: replay,
-  },
-];
-
-/** Most events that one answer holds. */
-const EVENTS_MAX = 1_000;
-const EVENTS_DEFAULT = 100;
-
-function wholeOf(call: Call, name: string, bounds: { max: number; fallback: number }): number {
-  const text = call.query[name];
-  if (text === undefined) return bounds.fallback;
-  const value = typeof text === "string" && /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  if (value <= bounds.max) return value;
-  throw refuseFields([{ field: name, message: `must be a whole number from 0 to ${bounds.max}` }]);
-}
-
-const eventRoutes: readonly Endpoint[] = [
-  {
-    method: "GET",
-    path: "/events",
-    name: "listEvents",
-    tag: TAG,
-    summary: "Everything that changed, in order: ask again with `after` = the last sequence you have seen.",
-    query: Type.Object({
-      after: Type.Optional(Type.Integer({ minimum: 0, description: "Only what came after this sequence." })),
-      limit: Type.Optional(Type.Integer({ minimum: 0, maximum: EVENTS_MAX, description: "How many; 100." })),
-    }),
-    answers: { 200: { description: "Events, oldest first.", schema: Type.Array(EVENT) } },
-    refusals: ["validation-failed"],
-    async handle(call) {
-      const after = wholeOf(call, "after", { max: Number.MAX_SAFE_INTEGER, fallback: 0 });
-      const limit = wholeOf(call, "limit", { max: EVENTS_MAX, fallback: EVENTS_DEFAULT });
-      const changes = await call.world.reads.changesAfter(call.identity.book, after, limit);
-      return answer(
-        200,
-        changes.map((change) => eventBody(change, {})),
-      );
-    },
-  },
-];
-
-const deliveryRoutes: readonly Endpoint[] = [
-  {
-    method: "GET",
-    path: "/webhook-deliveries",
-    name: "listWebhookDeliveries",
-    tag: TAG,
-    summary: "List deliveries.",
-    query: listParameters(DELIVERIES),
-    answers: { 200: listAnswer("WebhookDelivery") },
-    refusals: ["validation-failed"],
-    async handle(call) {
-      const query = readList(call, DELIVERIES);
-      const page = await call.world.reads.deliveries(call.identity.book, query);
-      return pageAnswer(call, query, page, (row) => deliveryView(row));
-    },
   },
   {
     method: "POST",
     path: "/webhook-deliveries/:id/resend",
     name: "resendWebhook",
-    tag: TAG,
-    summary: "Send a delivery again, with the same id.",
-    answers: { 200: { description: "The delivery.", schema: Named("WebhookDelivery") } },
-    refusals: ["not-found"],
-    handle(call) {
-      if (!isUuid(idOf(call))) throw notFound("delivery");
-      return command(call, {
-        handler: resendDelivery,
-        payload: { id: idOf(call) },
-        render: (delivery) => resource(deliveryView(delivery), delivery.version),
-      });
-    },
+    tag: "Webhooks",
+    summary: "Send a delivery again, whatever became of it. Its id stays.",
+    permission: "webhooks",
+    answers: { 200: { description: "It is on its way.", schema: Named("WebhookDelivery") } },
+    refusals: ["not-found", "not-in-this-status"],
+    handle: resend,
   },
   {
     method: "GET",
     path: "/webhook-secret",
     name: "getWebhookSecret",
-    tag: TAG,
-    summary: "The secret that signs what goes to the `callbackUrl` of invoices.",
-    answers: { 200: { description: "The secret.", schema: Type.Object({ secret: Type.String() }) } },
-    refusals: ["forbidden"],
-    handle: readSecret,
+    tag: "Webhooks",
+    summary: "Read the secret that signs what goes to the `callbackUrl` of invoices. Each book has its own.",
+    permission: "secrets",
+    answers: { 200: { description: "The secret.", schema: Named("WebhookSecret") } },
+    refusals: [],
+    handle: async ({ identity }) => answer(200, { secret: identity.safe.signingSecret() }),
   },
 ];
 
-export const webhooks: readonly Endpoint[] = [...endpointRoutes, ...eventRoutes, ...deliveryRoutes];
+export const webhooks: readonly Endpoint[] = [
+  {
+    method: "POST",
+    path: "/webhook-endpoints",
+    name: "createWebhookEndpoint",
+    tag: "Webhooks",
+    summary: "Make a webhook endpoint. Its secret is shown once.",
+    permission: "webhooks",
+    body: NEW_ENDPOINT,
+    answers: {
+      201: { ...ONE, description: "Made, with its secret. A repeat of the same call does not show it again." },
+    },
+    refusals: ["validation-failed", "id-used", "not-in-this-status"],
+    handle: create,
+  },
+  ...readers(ENDPOINTS),
+  changer(ENDPOINTS, {
+    body: Type.Object({ url: Type.Optional(URL), ...SHARED }),
+    handler: changeEndpoint,
+  }),
+  ...readers(DELIVERIES),
+  ...ACTS,
+];
