@@ -193,7 +193,7 @@ describe("scenarios", () => {
     sandbox = await openSandbox({ dataDir: folder.path, port: 0, instance: "test", onFault });
     url = `http://127.0.0.1:${sandbox.port}`;
     // A callback's delay is long enough that two of them keep their order.
-    await setControl(url, { timeoutMs: 150, answerDelayMs: 100, callbackDelayMs: 60, lateMs: 120 });
+    await setControl(url, { timeoutMs: 150, answerDelayMs: 100, callbackDelayMs: 300, lateMs: 400 });
   });
 
   after(async () => {
