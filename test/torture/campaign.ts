@@ -11,6 +11,9 @@ export interface CampaignOptions {
   /** No further kill after so long; null: no limit. */
   readonly limitMs: number | null;
   readonly seed: number;
+  /** About one kill in so many hits the provider, or PostgreSQL, as well. Default: 10 and 15. */
+  readonly sandboxEvery?: number;
+  readonly databaseEvery?: number;
   /** What orders may ask of the provider; default: everything that the shop knows. */
   readonly without?: readonly Scenario[];
   readonly print: (line: string) => void;
@@ -58,13 +61,34 @@ const ERROR_LEVEL = 50;
 const BURST_LIMIT_MS = 15_000;
 const FINISH_LIMIT_MS = 30_000;
 
-function drawStrike(dice: Dice): Strike {
+/** Something that comes around every so often, give or take a third. */
+class Turn {
+  readonly #dice: Dice;
+  readonly #every: number;
+  #left: number;
+
+  constructor(dice: Dice, every: number) {
+    this.#dice = dice;
+    this.#every = every;
+    this.#left = 1 + dice.below(every);
+  }
+
+  take(): boolean {
+    this.#left -= 1;
+    if (this.#left > 0) return false;
+    const third = Math.ceil(this.#every / 3);
+    this.#left = this.#every - third + this.#dice.below(2 * third + 1);
+    return true;
+  }
+}
+
+function drawStrike(dice: Dice, turns: { readonly sandbox: Turn; readonly database: Turn }): Strike {
   return {
     duringStartMs: dice.chance(0.2) ? dice.below(1_500) : null,
     burst: dice.chance(0.1) ? 1 : 5 + dice.below(40),
     afterBurstMs: dice.below(400),
-    sandbox: dice.chance(1 / 10),
-    database: dice.chance(1 / 15) ? (dice.chance(0.5) ? "SIGKILL" : "SIGQUIT") : null,
+    sandbox: turns.sandbox.take(),
+    database: turns.database.take() ? (dice.chance(0.5) ? "SIGKILL" : "SIGQUIT") : null,
     gapMs: dice.chance(0.3) ? dice.below(2_500) : dice.below(150),
     isBursarFirst: dice.chance(0.5),
     restMs: dice.chance(0.5) ? 0 : dice.below(300),
@@ -86,12 +110,18 @@ class Campaign {
   #isOver = false;
   readonly #options: CampaignOptions;
   readonly #dice: Dice;
+  readonly #turns: { readonly sandbox: Turn; readonly database: Turn };
   readonly #began = performance.now();
 
   constructor(place: Place, options: CampaignOptions) {
     this.place = place;
     this.#options = options;
-    this.#dice = new Dice(options.seed);
+    const dice = new Dice(options.seed);
+    this.#dice = dice;
+    this.#turns = {
+      sandbox: new Turn(dice, options.sandboxEvery ?? 10),
+      database: new Turn(dice, options.databaseEvery ?? 15),
+    };
     const without = new Set<string>(options.without ?? []);
     const scenarios = Object.fromEntries(Object.entries(SCENARIOS).filter(([name]) => !without.has(name)));
     // The shop draws from a dice of its own: the strikes of a seed are the same, whatever the weather does to it.
@@ -151,7 +181,7 @@ class Campaign {
   }
 
   async round(): Promise<void> {
-    const strike = drawStrike(this.#dice);
+    const strike = drawStrike(this.#dice, this.#turns);
     let gateway: Gateway;
     if (strike.duringStartMs === null) {
       gateway = await this.start();

@@ -14,6 +14,8 @@ test("killed six times: nothing acknowledged is lost, nothing is paid twice, eve
     kills: KILLS,
     limitMs: null,
     seed,
+    sandboxEvery: 3,
+    databaseEvery: 3,
     // A proof of absence takes two wait windows.
     without: ["timeout_absent"],
     print,
@@ -24,5 +26,6 @@ test("killed six times: nothing acknowledged is lost, nothing is paid twice, eve
   assert.deepEqual([...report.faults], [], `seed ${seed}`);
   assert.equal(isDurable, true);
   assert.equal(report.kills, KILLS);
+  assert.ok(report.sandboxKills + report.databaseKills > 0);
   assert.ok(report.acknowledged > 0);
 });
