@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { installDemo } from "./cli/demo-data.ts";
+import { DEMO_ORGANIZATION, installDemo } from "./cli/demo-data.ts";
 import { API_KEY_FORM, type Config } from "./config.ts";
 import { CONNECTORS } from "./connectors/registry.ts";
 import { err, ok, type Result } from "./core/result.ts";
@@ -200,7 +200,7 @@ const BOOTSTRAP_KEY = "key_bootstrap";
 
 /** What the first start makes: both books of the organization, the demo's data, and a key to begin with. */
 async function provision({ config, engine, store, vault }: Parts, sandboxUrl: string | null): Promise<string | null> {
-  const organization = config.demo ? "org_demo" : "org_main";
+  const organization = config.demo ? DEMO_ORGANIZATION : "org_main";
   for (const kind of ["live", "test"] as const) {
     await createBook(store, vault, { id: bookId(organization, kind), name: organization });
   }

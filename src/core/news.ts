@@ -20,7 +20,6 @@ export interface SendTruth {
   /** The wait window W; null when the connector does not declare all of it: then absence proves nothing. */
   readonly waitWindowMs: number | null;
   readonly isInquiryComplete: boolean;
-  readonly canInquire: boolean;
   readonly inquiryScheduleMs: readonly number[];
 }
 

@@ -93,7 +93,6 @@ export function sendTruth(truth: TruthSheet): SendTruth {
     leaseMarginMs: truth.leaseMarginMs,
     waitWindowMs: isDeclared ? truth.timeoutMs + lateArrivalMs + inquiryLagMs + truth.workerPauseMs : null,
     isInquiryComplete: truth.inquiry.complete,
-    canInquire: truth.inquiry.byOurReference === "yes",
     inquiryScheduleMs: truth.inquiry.scheduleMs,
   };
 }

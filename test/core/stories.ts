@@ -16,7 +16,6 @@ export const TRUTH: SendTruth = {
   leaseMarginMs: 3_000,
   waitWindowMs: 9_000,
   isInquiryComplete: true,
-  canInquire: true,
   inquiryScheduleMs: [500, 500, 1_000, 3_000, 5_000],
 };
 
