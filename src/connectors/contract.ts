@@ -55,6 +55,12 @@ export interface PayoutQuery {
   readonly destination: Readonly<Record<string, string>>;
 }
 
+/** The question of `cancel`. */
+export interface CancelQuery extends PayoutQuery {
+  /** How much to bring back, minor units; null: all that is left. */
+  readonly cancelMinor: bigint | null;
+}
+
 /** One provider call as two pure functions. `read` never throws for what a provider says: the unmapped is `unknown`. */
 export interface Call<Q> {
   build(question: Q, account: Account, now: number): HttpDraft;
@@ -106,6 +112,8 @@ export interface TruthSheet {
   readonly repeat: "never" | "harmless";
   readonly revoke: "none" | "sync" | "async";
   readonly cancel: "none" | "sync" | "async" | "provider_return_only";
+  /** Whether a cancel takes an amount; without it a cancel brings back all that is left. */
+  readonly partialCancel: boolean;
 }
 
 /** A field that the payee's details may have for a service. */
@@ -140,7 +148,7 @@ export interface Connector {
   readonly create: Call<PayoutOrder>;
   readonly inquire: Call<PayoutQuery>;
   readonly revoke?: Call<PayoutQuery>;
-  readonly cancel?: Call<PayoutQuery>;
+  readonly cancel?: Call<CancelQuery>;
   /** Checked on the raw bytes, before anything is parsed. */
   verifyCallback?(callback: RawCallback, account: Account, now: number): boolean;
   readCallback?(callback: RawCallback, account: Account): readonly CallbackNews[];

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { formatMajor, max } from "../core/money.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { planNamed } from "./outcomes.ts";
-import type { CommandName, DelayWord, ScenarioPlan, StatusWord, StepPlan } from "./scenarios.ts";
+import type { CommandName, DelayWord, ScenarioPlan, StatusWord, StepPlan } from "./plans.ts";
 
 /** Delays in milliseconds. They hold for what begins after they are set. */
 export interface Control {
@@ -42,7 +42,11 @@ export interface State {
   readonly paid: string;
   readonly returned: string;
   readonly returnId?: string;
-  /** How many times the order has been carried out. */
+  /**
+   * How many times the order has been carried out: how often the payee has had the money at one time. So it is 1 from
+   * the first payment on, also when that has come back since; paid again after it came back in full it stays 1, for
+   * never more than one payment was out at once.
+   */
   readonly effective: number;
 }
 
@@ -73,8 +77,10 @@ interface OperationLine {
 type Line =
   | OperationLine
   | { readonly kind: "secret"; readonly id: string; readonly secret: string }
-  /** A request that booked nothing. */
-  | { readonly kind: "post"; readonly at: number; readonly reference: string }
+  /** A request that booked nothing; `plan` is what it asked for, where that forces later answers. */
+  | { readonly kind: "post"; readonly at: number; readonly reference: string; readonly plan?: string }
+  /** A revoke or cancel that was told to come later. */
+  | { readonly kind: "limited"; readonly at: number; readonly reference: string; readonly command: CommandName }
   | {
       readonly kind: "command";
       readonly at: number;
@@ -96,6 +102,8 @@ export interface Operation {
   /** Indexes of calls that are over: delivered or given up. */
   readonly done: Set<number>;
   readonly asked: Set<CommandName>;
+  /** How many of each were told to come later. */
+  readonly limited: Map<CommandName, number>;
   /** Resolves when all that is known of it is written down. */
   durable: Promise<void>;
 }
@@ -122,6 +130,16 @@ interface Start {
   readonly providerReference: string;
   /** The states before it. */
   readonly before: readonly State[];
+  /** How much "all" that is returned is, in minor units; null: all that was paid. */
+  readonly cancelMinor: bigint | null;
+}
+
+/** A revoke or cancel that is carried out. */
+interface Command {
+  readonly name: CommandName;
+  readonly steps: readonly StepPlan[];
+  /** Minor units, at most what is left; null: all of it. */
+  readonly cancelMinor: bigint | null;
 }
 
 const UNBOOKED: ScenarioPlan = { doc: "Not known any more.", answer: { kind: "shown" }, steps: [] };
@@ -130,6 +148,8 @@ export class Book {
   readonly #journal: Journal<Line>;
   readonly #operations = new Map<string, Operation>();
   readonly #posts = new Map<string, number>();
+  /** Of orders that are not booked, as far as they force later answers. */
+  readonly #unbooked = new Map<string, ScenarioPlan>();
   readonly #secrets = new Map<string, string>();
   #control: Control = DEFAULT_CONTROL;
 
@@ -164,8 +184,9 @@ export class Book {
   }
 
   /** Counts a request that books nothing; answers how many there were with this reference. */
-  async countPost(reference: string, at: number): Promise<number> {
-    const written = this.#write({ kind: "post", at, reference });
+  async countPost(reference: string, planName: string, at: number): Promise<number> {
+    const plan = planNamed(planName)?.forced === undefined ? {} : { plan: planName };
+    const written = this.#write({ kind: "post", at, reference, ...plan });
     const count = this.#posts.get(reference) ?? 0;
     await written;
     return count;
@@ -173,6 +194,11 @@ export class Book {
 
   postsOf(reference: string): number {
     return this.#posts.get(reference) ?? 0;
+  }
+
+  /** The plan of an order, also of one that is not booked but forces later answers. */
+  planOf(reference: string): ScenarioPlan | undefined {
+    return this.#operations.get(reference)?.plan ?? this.#unbooked.get(reference);
   }
 
   /** Books an order by a plan. It can be found at once and is durable when `durable` resolves. */
@@ -183,7 +209,15 @@ export class Book {
     const providerReference = `sbx_${hash(`operation:${order.reference}`).slice(0, 20)}`;
     const { currency } = order;
     const amountMinor = echoed(order.amountMinor, plan.echoPercent ?? 100);
-    const start: Start = { at, control: this.#control, amountMinor, currency, providerReference, before: [] };
+    const start: Start = {
+      at,
+      control: this.#control,
+      amountMinor,
+      currency,
+      providerReference,
+      before: [],
+      cancelMinor: null,
+    };
     const line: OperationLine = {
       kind: "operation",
       at,
@@ -205,7 +239,7 @@ export class Book {
   }
 
   /** Carries out a revoke or cancel; with no steps it only remembers that it was asked. */
-  command(operation: Operation, command: CommandName, steps: readonly StepPlan[], at: number): void {
+  command(operation: Operation, { name: command, steps, cancelMinor }: Command, at: number): void {
     const { made } = operation;
     const before = steps.length === 0 ? operation.states : operation.states.filter(({ due }) => due <= at);
     const start: Start = {
@@ -215,8 +249,14 @@ export class Book {
       currency: made.currency,
       providerReference: made.providerReference,
       before,
+      cancelMinor,
     };
     void this.#write({ kind: "command", at, reference: made.reference, command, ...schedule(steps, start) });
+  }
+
+  /** Counts a revoke or cancel that is told to come later; durable when the operation's `durable` resolves. */
+  limitCommand(operation: Operation, command: CommandName, at: number): void {
+    void this.#write({ kind: "limited", at, reference: operation.made.reference, command });
   }
 
   /** Notes that a callback needs no further attempt. Nothing waits for it: lost, the callback comes once more. */
@@ -245,19 +285,39 @@ export class Book {
         this.#control = line.control;
         break;
       case "post":
-        this.#posts.set(line.reference, (this.#posts.get(line.reference) ?? 0) + 1);
+        this.#countPost(line);
         break;
       case "operation":
         this.#operations.set(line.reference, this.#begin(line, written));
         break;
+      case "limited":
       case "command":
-      case "call": {
-        const operation = this.#operations.get(line.reference);
-        if (operation === undefined) throw new Error(`the book names an operation that it never made`);
-        if (line.kind === "call") operation.done.add(line.call);
-        else obey(operation, line, written);
+      case "call":
+        this.#change(line, written);
         break;
-      }
+    }
+  }
+
+  #countPost({ reference, plan }: Line & { kind: "post" }): void {
+    this.#posts.set(reference, (this.#posts.get(reference) ?? 0) + 1);
+    const forcing = plan === undefined ? null : planNamed(plan);
+    if (forcing !== null) this.#unbooked.set(reference, forcing);
+  }
+
+  #change(line: Line & { kind: "limited" | "command" | "call" }, written: Promise<void>): void {
+    const operation = this.#operations.get(line.reference);
+    if (operation === undefined) throw new Error(`the book names an operation that it never made`);
+    switch (line.kind) {
+      case "call":
+        operation.done.add(line.call);
+        break;
+      case "limited":
+        operation.limited.set(line.command, (operation.limited.get(line.command) ?? 0) + 1);
+        operation.durable = written;
+        break;
+      case "command":
+        obey(operation, line, written);
+        break;
     }
   }
 
@@ -265,13 +325,19 @@ export class Book {
     const { states, calls } = line;
     const plan = planNamed(line.plan) ?? UNBOOKED;
     const secret = this.#secrets.get(line.secretId) ?? "";
-    return { made: line, plan, secret, states, calls, done: new Set(), asked: new Set(), durable };
+    const [done, asked, limited] = [new Set<number>(), new Set<CommandName>(), new Map<CommandName, number>()];
+    return { made: line, plan, secret, states, calls, done, asked, limited, durable };
   }
 }
 
 /** The state at a time; undefined while the order has not arrived. */
 export function stateAt(operation: Operation, now: number): State | undefined {
   return operation.states.findLast(({ due }) => due <= now);
+}
+
+/** What was paid and has not come back, in minor units. */
+export function leftMinor({ paid, returned }: State): bigint {
+  return minorOf(paid) - minorOf(returned);
 }
 
 export function bookRow(operation: Operation, now: number): BookRow | null {
@@ -333,11 +399,12 @@ function stateOf(step: StepPlan, start: Start, last: State | undefined): State {
   const none = formatMajor(0n, currency);
   const paid = step.paid === undefined ? (last?.paid ?? none) : part(step.paid);
   const before = last?.returned ?? none;
-  const returned = step.returned === "all" ? paid : step.returned === undefined ? before : part(step.returned);
+  const all = start.cancelMinor === null ? paid : formatMajor(minorOf(before) + start.cancelMinor, currency);
+  const returned = step.returned === "all" ? all : step.returned === undefined ? before : part(step.returned);
   const returnId = returned === before ? last?.returnId : `${start.providerReference}-r${returned}`;
   return {
     due: start.at + delayMs(step.after, start.control),
-    status: step.status,
+    status: step.status === "returned" && returned !== paid ? "returned_part" : step.status,
     ...(step.code === undefined ? {} : { code: step.code }),
     paid,
     returned,

@@ -1,9 +1,11 @@
 /**
  * How an order says what shall become of it: the account's own scenario first, then the field
- * `test_details_scenario`, then the other test fields. The chosen plan has a name that the book keeps.
+ * `test_details_scenario`, then the other test fields. The fields that force an answer go with any of them. The chosen
+ * plan has a name that the book keeps and that says all of it, for instance `ok+inquire:INVALID_CREDENTIALS`.
  */
 import { createHash } from "node:crypto";
-import { type AnswerPlan, SCENARIOS, type ScenarioPlan, type StepPlan, scenarioPlan } from "./scenarios.ts";
+import type { AnswerPlan, LaterRequest, ScenarioPlan, StepPlan } from "./plans.ts";
+import { SCENARIOS, scenarioPlan } from "./scenarios.ts";
 
 interface Reason {
   /** The provider's word for the reason, beside a status. */
@@ -129,6 +131,14 @@ export const TEST_FIELDS = {
   successRate: "test_details_success_rate",
 } as const;
 
+/** The resolution behind the answer to every such request about the order, whatever else its plan says. */
+export const FORCING_FIELDS = {
+  inquire: "test_details_inquire_resolution",
+  revoke: "test_details_revoke_resolution",
+  cancel: "test_details_cancel_resolution",
+  repeat: "test_details_repeat_resolution",
+} as const satisfies Record<LaterRequest, string>;
+
 /** The problems of a wish; empty when `choosePlan` may be asked. */
 export function wishProblems(wish: Wish): FieldProblem[] {
   const problems: FieldProblem[] = [];
@@ -139,6 +149,9 @@ export function wishProblems(wish: Wish): FieldProblem[] {
   check(TEST_FIELDS.scenario, wish.fields[TEST_FIELDS.scenario], (word) => Object.hasOwn(SCENARIOS, word));
   check(TEST_FIELDS.status, wish.fields[TEST_FIELDS.status], (word) => Object.hasOwn(OUTCOMES, word));
   check(TEST_FIELDS.resolution, wish.fields[TEST_FIELDS.resolution], (word) => Object.hasOwn(REASONS, word));
+  for (const field of Object.values(FORCING_FIELDS)) {
+    check(field, wish.fields[field], (word) => Object.hasOwn(REASONS, word));
+  }
   const rate = wish.fields[TEST_FIELDS.successRate];
   if (rate !== undefined && !/^(100|[1-9]?[0-9])$/.test(rate)) {
     problems.push({ field: TEST_FIELDS.successRate, problem: "must be a whole number from 0 to 100" });
@@ -146,8 +159,19 @@ export function wishProblems(wish: Wish): FieldProblem[] {
   return problems;
 }
 
-/** The name of the plan for an order: a scenario, or `<status>/<resolution>`. The same order always gets the same. */
+/**
+ * The name of the plan for an order: a scenario, or `<status>/<resolution>`, and then `+<request>:<resolution>` for each
+ * forced answer. The same order always gets the same.
+ */
 export function choosePlan(wish: Wish, reference: string): string {
+  const forced = Object.entries(FORCING_FIELDS).map(([request, field]) => {
+    const resolution = wish.fields[field];
+    return resolution === undefined ? "" : `+${request}:${resolution}`;
+  });
+  return `${chooseBase(wish, reference)}${forced.join("")}`;
+}
+
+function chooseBase(wish: Wish, reference: string): string {
   const scenario = wish.scenario ?? wish.fields[TEST_FIELDS.scenario];
   if (scenario !== undefined) return scenario;
   const rate = wish.fields[TEST_FIELDS.successRate];
@@ -158,7 +182,25 @@ export function choosePlan(wish: Wish, reference: string): string {
   return status === null ? "ok" : `${status}/${resolution}`;
 }
 
+/** The plan that `choosePlan` has named; null: this provider does not know the name. */
 export function planNamed(name: string): ScenarioPlan | null {
+  const [base = "", ...suffixes] = name.split("+");
+  const plan = basePlan(base);
+  if (plan === null || suffixes.length === 0) return plan;
+  const forced: Partial<Record<LaterRequest, AnswerPlan>> = {};
+  for (const suffix of suffixes) {
+    const [request = "", resolution = ""] = suffix.split(":");
+    if (!isLaterRequest(request) || !Object.hasOwn(REASONS, resolution)) return null;
+    forced[request] = REASONS[resolution as keyof typeof REASONS].answer;
+  }
+  return { ...plan, forced };
+}
+
+function isLaterRequest(word: string): word is LaterRequest {
+  return Object.hasOwn(FORCING_FIELDS, word);
+}
+
+function basePlan(name: string): ScenarioPlan | null {
   const [status = "", resolution = ""] = name.split("/");
   const row = Object.hasOwn(OUTCOMES, status) ? OUTCOMES[status] : undefined;
   if (row === undefined || !Object.hasOwn(REASONS, resolution)) return scenarioPlan(name);

@@ -1,11 +1,18 @@
 /** What the provider does with each request: reads it, writes the book, says how it is answered. */
 import { isCurrency } from "../core/currency.ts";
 import { parseMajor } from "../core/money.ts";
-import { type Book, bookRow, type Control, type Operation, type Order, stateAt } from "./book.ts";
+import { type Book, bookRow, type Control, leftMinor, type Operation, type Order, stateAt } from "./book.ts";
 import type { Callbacks } from "./callbacks.ts";
 import { messageOf } from "./message.ts";
 import { choosePlan, type FieldProblem, planNamed, type Wish, wishProblems } from "./outcomes.ts";
-import { type AnswerPlan, COMMANDS, type CommandName } from "./scenarios.ts";
+import {
+  type AnswerPlan,
+  COMMANDS,
+  type CommandName,
+  type CommandPlan,
+  type LaterRequest,
+  rateLimited,
+} from "./plans.ts";
 
 /** A request as it came in; header names are lower-case. */
 export interface Incoming {
@@ -35,7 +42,10 @@ export interface Identity {
   readonly dataDir: string;
 }
 
-const RETRY_AFTER_SECONDS = 1;
+/** Seconds. */
+const RETRY_LATER = { "retry-after": "1" } as const;
+/** A command that names no amount. */
+const ALL_OF_IT = { cancelMinor: null } as const;
 const CONTROL_MAX_MS = 3_600_000;
 const CALLBACK_FIRST_MS = 1500;
 const REFERENCE = /^[A-Za-z0-9_-]{1,64}$/;
@@ -75,21 +85,29 @@ export class Provider {
     const secret = bearerOf(incoming);
     if (secret === null) return refusal(401, "unauthorized");
     if (reference === undefined) return method === "POST" ? this.#create(incoming, secret) : NO_ROUTE;
+    const request = requestOf(method, verb);
+    if (request === null) return NO_ROUTE;
+    const forced = this.#book.planOf(reference)?.forced?.[request];
+    if (forced !== undefined) return this.#force(forced, reference, incoming.at);
     const operation = this.#book.find(reference);
-    const isArrived = operation !== undefined && stateAt(operation, incoming.at) !== undefined;
-    if (verb === undefined && method === "GET") {
-      return isArrived ? this.#inquire(operation, incoming.at) : absent(reference);
-    }
-    if ((verb === "revoke" || verb === "cancel") && method === "POST") {
-      return isArrived ? this.#command(operation, verb, incoming.at) : absent(reference);
-    }
-    return NO_ROUTE;
+    if (operation === undefined || stateAt(operation, incoming.at) === undefined) return absent(reference);
+    return request === "inquire" ? this.#inquire(operation, incoming.at) : this.#command(operation, request, incoming);
+  }
+
+  /** A forced answer: nothing is done, and it is the same whether the order is there or not. */
+  async #force(answer: AnswerPlan, reference: string, at: number): Promise<Reply> {
+    const operation = this.#book.find(reference);
+    await operation?.durable;
+    const isArrived = operation !== undefined && stateAt(operation, at) !== undefined;
+    return this.#enact(answer, isArrived ? this.#current(operation, at) : null);
   }
 
   async #create(incoming: Incoming, secret: string): Promise<Reply> {
     const read = readOrder(incoming, secret);
     if ("problems" in read) return refusal(400, "invalid_request", { fields: read.problems });
     const { order, wish } = read;
+    const forced = this.#book.planOf(order.reference)?.forced?.repeat;
+    if (forced !== undefined) return this.#force(forced, order.reference, incoming.at);
     const known = this.#book.find(order.reference);
     if (known !== undefined) return this.#repeat(known, incoming.at);
 
@@ -97,11 +115,11 @@ export class Provider {
     const plan = planNamed(planName);
     if (plan === null) throw new Error(`no plan ${planName}`);
     if (this.#book.postsOf(order.reference) < (plan.limitedPosts ?? 0)) {
-      await this.#book.countPost(order.reference, incoming.at);
-      return refusal(429, "rate_limited", {}, { "retry-after": String(RETRY_AFTER_SECONDS) });
+      await this.#book.countPost(order.reference, planName, incoming.at);
+      return this.#enact(rateLimited, null);
     }
     if (plan.steps.length === 0) {
-      const posts = await this.#book.countPost(order.reference, incoming.at);
+      const posts = await this.#book.countPost(order.reference, planName, incoming.at);
       return this.#enact(posts > 1 ? (plan.repeat ?? plan.answer) : plan.answer, null);
     }
     const operation = this.#book.create(order, planName, incoming.at);
@@ -131,21 +149,34 @@ export class Provider {
     return isRefused ? absent(operation.made.reference) : json(200, messageOf(operation, index));
   }
 
-  async #command(operation: Operation, name: CommandName, at: number): Promise<Reply> {
+  async #command(operation: Operation, name: CommandName, incoming: Incoming): Promise<Reply> {
+    const { at } = incoming;
     const byDefault = COMMANDS[name];
     const status = stateAt(operation, at)?.status;
-    const planned = operation.plan[name];
-    const isFirst = !operation.asked.has(name);
-    const isWorking = byDefault.worksOn.some((word) => word === status);
-    const isDone = status === byDefault.plan.steps[0].status;
     if (status === "refused") return absent(operation.made.reference);
+    const read = name === "cancel" ? readCancel(incoming.body, operation.made.currency) : ALL_OF_IT;
+    if ("problems" in read) return refusal(400, "invalid_request", { fields: read.problems });
+    const { cancelMinor } = read;
+    const isWorking = byDefault.worksOn.some((word) => word === status);
+    // What a former one brings about must not be put off by asking again; when it is over, this is another one.
+    const isUnderWay = operation.asked.has(name) && operation.states.some(({ due }) => due > at);
+    const isDone = isUnderWay || status === byDefault.plan.steps[0].status;
+    if (cancelMinor !== null && !isWithin(cancelMinor, operation, at)) {
+      await operation.durable;
+      return refusal(422, "over_limit");
+    }
     if (!isWorking) {
       await operation.durable;
       return this.#enact(isDone ? byDefault.plan.answer : byDefault.refusal, this.#current(operation, at));
     }
-    const plan = planned ?? byDefault.plan;
+    const plan: CommandPlan = operation.plan[name] ?? byDefault.plan;
+    if ((operation.limited.get(name) ?? 0) < (plan.limited ?? 0)) {
+      this.#book.limitCommand(operation, name, at);
+      await operation.durable;
+      return this.#enact(rateLimited, null);
+    }
     const callsBefore = operation.calls.length;
-    this.#book.command(operation, name, isFirst ? plan.steps : [], at);
+    this.#book.command(operation, { name, steps: isUnderWay ? [] : plan.steps, cancelMinor }, at);
     await operation.durable;
     void this.#callbacks.schedule(operation, callsBefore);
     return this.#enact(plan.answer, this.#current(operation, at));
@@ -180,12 +211,24 @@ export class Provider {
       case "unreadable":
         return { kind: "body", http: 200, body: JSON.stringify(message ?? { status: "accepted" }).slice(0, -20) };
       case "error":
-        return refusal(plan.http, plan.code);
+        return refusal(plan.http, plan.code, {}, plan.http === 429 ? RETRY_LATER : {});
       case "shown":
         if (plan.waits === "answer") await wait(answerDelayMs);
         return json(200, { ...message, ...(plan.status === undefined ? {} : { status: plan.status }) });
     }
   }
+}
+
+/** What a request about an order is; null: there is no such address. */
+function requestOf(method: string, verb: string | undefined): Exclude<LaterRequest, "repeat"> | null {
+  if (verb === undefined) return method === "GET" ? "inquire" : null;
+  return method === "POST" && (verb === "revoke" || verb === "cancel") ? verb : null;
+}
+
+/** Whether so much can come back of an order at this time. */
+function isWithin(cancelMinor: bigint, operation: Operation, at: number): boolean {
+  const state = stateAt(operation, at);
+  return state !== undefined && cancelMinor > 0n && cancelMinor <= leftMinor(state);
 }
 
 function currentIndex(operation: Operation, at: number): number {
@@ -277,6 +320,20 @@ function readFields(
     }
   }
   return good;
+}
+
+/** How much a cancel shall bring back; null: all that is left. Whether there is so much is not looked at. */
+function readCancel(body: string, currency: string): Problems | { readonly cancelMinor: bigint | null } {
+  if (body === "") return ALL_OF_IT;
+  const members = readObject(body);
+  if (members === null) return { problems: [{ field: "body", problem: "must be a JSON object" }] };
+  const value = members["amount"];
+  if (value === undefined) return ALL_OF_IT;
+  const amount = typeof value === "string" ? parseMajor(value, currency) : null;
+  if (amount?.ok === true) return { cancelMinor: amount.value };
+  return {
+    problems: [{ field: "amount", problem: "must be a decimal string with no more decimals than the currency" }],
+  };
 }
 
 function isWebAddress(value: unknown): boolean {

@@ -2,104 +2,90 @@
  * What the sandbox provider can do to an order: one row per scenario. A row is a plan of steps; the server and the
  * book carry plans out and know no scenario by name, so a new scenario is a new row.
  */
+import {
+  accepted,
+  type CommandPlan,
+  type DelayWord,
+  declined,
+  error,
+  fault,
+  paidLate,
+  paidNow,
+  paidSilently,
+  paidSoon,
+  queued,
+  rateLimited,
+  refusedNow,
+  returnedNow,
+  type ScenarioPlan,
+  type StepPlan,
+  shown,
+  silent,
+  step,
+  withheld,
+} from "./plans.ts";
 
-/** A delay of the control settings, in milliseconds: see `Control`. Several words add up. */
-export type DelayWord = "answer" | "callback" | "late";
+const failedSoon = step(["callback"], "failed", { code: "declined" });
+const queuedSoon = step(["callback"], "queued");
+const partSoon = step(["callback"], "paid_part", { paid: 60 });
+const partLate = step(["late"], "paid_part", { paid: 60 });
+const returnedLate = step(["late"], "returned", { returned: "all" });
+const returningNow = step([], "returning", silent);
+const recalledNow = step([], "recalled");
+const revokeRefused = error(409, "revoke_refused");
 
-/**
- * The provider's own words for where an operation is. A `refused` one was never registered: inquiries do not know it.
- * `frobnicated` stands for every word that nobody has mapped.
- */
-export type StatusWord =
-  | "refused"
-  | "accepted"
-  | "queued"
-  | "held"
-  | "paid"
-  | "paid_part"
-  | "failed"
-  | "returning"
-  | "returned_part"
-  | "returned"
-  | "recalled"
-  | "expired"
-  | "frobnicated";
+/** What is in the provider's book late, after an end that said that nothing would be. */
+const SECOND_THOUGHTS = {
+  queued: (after: readonly DelayWord[]) => step(after, "queued"),
+  paid: (after: readonly DelayWord[]) => step(after, "paid", { paid: 100 }),
+  part: (after: readonly DelayWord[]) => step(after, "paid_part", { paid: 60 }),
+} as const;
 
-/** A callback about a step. `after` counts from the step; a forged one has a wrong signature and a lie in it. */
-export interface CallPlan {
-  readonly after: readonly DelayWord[];
-  readonly forged?: "status" | "amount";
+const THEN_DOC = { queued: "queued after all", paid: "paid after all", part: "60 % paid after all" } as const;
+
+type Then = keyof typeof SECOND_THOUGHTS;
+
+function lateRefused(then: Then): ScenarioPlan {
+  const steps = [refusedNow, SECOND_THOUGHTS[then](["late"])];
+  return { doc: `Declined in the answer, then ${THEN_DOC[then]}.`, answer: declined, steps };
 }
 
-/** One state of an operation. `paid` and `returned` are cumulative per cent of the amount; absent = as before. */
-export interface StepPlan {
-  /** Counts from the arrival of the request that caused the step. */
-  readonly after: readonly DelayWord[];
-  readonly status: StatusWord;
-  readonly code?: string;
-  readonly paid?: number;
-  /** "all": everything that was paid. */
-  readonly returned?: number | "all";
-  readonly calls: readonly CallPlan[];
+function lateFailed(then: Then): ScenarioPlan {
+  const steps = [accepted, failedSoon, SECOND_THOUGHTS[then](["callback", "late"])];
+  return { doc: `Failed by callback, then ${THEN_DOC[then]}.`, answer: shown, steps };
 }
 
-export type AnswerPlan =
-  /** The operation as it first was; `waits` for the answer delay, or until the first callback has been delivered. */
-  | { readonly kind: "shown"; readonly waits?: "answer" | "callback"; readonly status?: StatusWord }
-  /** Nothing at all; the socket closes after `timeoutMs`. */
-  | { readonly kind: "withheld" }
-  | { readonly kind: "reset" }
-  /** 200 with JSON cut off in the middle. */
-  | { readonly kind: "unreadable" }
-  | { readonly kind: "error"; readonly http: number; readonly code: string };
-
-/** What a revoke or cancel does, the first time it is asked. No steps: nothing changes. */
-export interface CommandPlan {
-  readonly answer: AnswerPlan;
-  readonly steps: readonly StepPlan[];
+function lateRecalled(then: Then): ScenarioPlan {
+  const steps = [recalledNow, SECOND_THOUGHTS[then](["late"])];
+  return revoked({ doc: `recalled, then ${THEN_DOC[then]}.`, answer: shown, steps });
 }
 
-export interface ScenarioPlan {
-  readonly doc: string;
-  /** The answer to the first POST. */
-  readonly answer: AnswerPlan;
-  /** No steps: the order is never booked. A first step that is not yet due: the order arrives late. */
-  readonly steps: readonly StepPlan[];
-  /** The answer to a further POST with the reference; without it 409 duplicate_reference, or the refusal again. */
-  readonly repeat?: AnswerPlan;
-  /** The answer to inquiries; without it they show the operation. */
-  readonly inquiry?: AnswerPlan;
-  readonly revoke?: CommandPlan;
-  readonly cancel?: CommandPlan;
-  /** So many POSTs are answered 429 and do nothing. */
-  readonly limitedPosts?: number;
-  /** Every message about the operation names this many per cent of the amount. */
-  readonly echoPercent?: number;
+function lateLimited(then: Then): ScenarioPlan {
+  const doc = `Every request is told to come later, as if nothing had been done, then ${THEN_DOC[then]}.`;
+  return { doc, answer: rateLimited, repeat: rateLimited, steps: [SECOND_THOUGHTS[then](["late"])] };
 }
 
-const ONCE: readonly CallPlan[] = [{ after: [] }];
+type DocumentedCommand = CommandPlan & { readonly doc: string };
 
-type StepExtra = Partial<Pick<StepPlan, "code" | "paid" | "returned" | "calls">>;
-
-function step(after: readonly DelayWord[], status: StatusWord, extra: StepExtra = {}): StepPlan {
-  return { after, status, calls: ONCE, ...extra };
+/** Queued until it is revoked. */
+function revoked({ doc, ...revoke }: DocumentedCommand) {
+  return { doc: `Queued until it is revoked: ${doc}`, answer: shown, steps: [queued], revoke };
 }
 
-const silent = { calls: [] } as const;
-const shown: AnswerPlan = { kind: "shown" };
-const withheld: AnswerPlan = { kind: "withheld" };
-const error = (http: number, code: string): AnswerPlan => ({ kind: "error", http, code });
+/** Paid by callback; then cancelled. */
+function cancelled({ doc, ...cancel }: DocumentedCommand) {
+  return { doc: `Paid; a cancel ${doc}`, answer: shown, steps: [accepted, paidSoon], cancel };
+}
 
-const declined = error(422, "declined");
-const fault = error(500, "internal_fault");
-const accepted = step([], "accepted", silent);
-const queued = step([], "queued", silent);
-const refusedNow = step([], "refused", { code: "declined", calls: [] });
-const paidNow = step([], "paid", { paid: 100 });
-const paidSilently = step([], "paid", { paid: 100, calls: [] });
-const paidSoon = step(["callback"], "paid", { paid: 100 });
-const paidLate = step(["late"], "paid", { paid: 100 });
-const returnedNow = step([], "returned", { returned: "all" });
+/** Accepted, paid by callback, then one step after another, a late delay apart. */
+function afterPaid(...statuses: ((after: readonly DelayWord[]) => StepPlan)[]): readonly StepPlan[] {
+  const late = (count: number): DelayWord[] => Array.from({ length: count }, () => "late");
+  return [accepted, paidSoon, ...statuses.map((make, index) => make(["callback", ...late(index + 1)]))];
+}
+
+const returnedAt = (after: readonly DelayWord[]): StepPlan => step(after, "returned", { returned: "all" });
+const queuedAt = (after: readonly DelayWord[]): StepPlan => step(after, "queued");
+const paidAgainAt = (after: readonly DelayWord[]): StepPlan => step(after, "paid", { paid: 200 });
 
 export const SCENARIOS = {
   ok: { doc: "Accepted, then paid by callback.", answer: shown, steps: [accepted, paidSoon] },
@@ -253,11 +239,65 @@ export const SCENARIOS = {
     answer: declined,
     steps: [refusedNow, paidLate],
   },
+  partial_sync: {
+    doc: "60 % paid in the answer, and closed.",
+    answer: shown,
+    steps: [step([], "paid_part", { paid: 60, calls: [] })],
+  },
+  pending_partial: {
+    doc: "Queued, then closed with 60 %: each by callback.",
+    answer: shown,
+    steps: [accepted, queuedSoon, step(["callback", "callback"], "paid_part", { paid: 60 })],
+  },
+  pending_queued_failed: {
+    doc: "Queued, then failed: each by callback.",
+    answer: shown,
+    steps: [accepted, queuedSoon, step(["callback", "callback"], "failed", { code: "declined" })],
+  },
+  queued_accepted_paid: {
+    doc: "Queued in the answer, then accepted, then paid: each by callback.",
+    answer: shown,
+    steps: [queued, step(["callback"], "accepted"), step(["callback", "callback"], "paid", { paid: 100 })],
+  },
+  partial_then_paid: {
+    doc: "Closed with 60 %, then all of it is paid after all.",
+    answer: shown,
+    steps: [accepted, partSoon, step(["callback", "late"], "paid", { paid: 100 })],
+  },
+  partial_returned: {
+    doc: "Closed with 60 %, then those come back.",
+    answer: shown,
+    steps: [accepted, partSoon, returnedAt(["callback", "late"])],
+  },
+  paid_again: {
+    doc: "Paid, back in full, then paid once more.",
+    answer: shown,
+    steps: afterPaid(returnedAt, paidAgainAt),
+  },
+  queued_again: {
+    doc: "Paid, back in full, queued again, then paid once more.",
+    answer: shown,
+    steps: afterPaid(returnedAt, queuedAt, paidAgainAt),
+  },
+
   paid_more: {
     doc: "120 % is paid.",
     answer: shown,
     steps: [accepted, step(["callback"], "paid", { paid: 120 })],
   },
+
+  late_refused_queued: lateRefused("queued"),
+  late_refused_paid: lateRefused("paid"),
+  late_refused_part: lateRefused("part"),
+  late_failed_queued: lateFailed("queued"),
+  late_failed_paid: lateFailed("paid"),
+  late_failed_part: lateFailed("part"),
+  late_recalled_queued: lateRecalled("queued"),
+  late_recalled_paid: lateRecalled("paid"),
+  late_recalled_part: lateRecalled("part"),
+  late_limited_queued: lateLimited("queued"),
+  late_limited_paid: lateLimited("paid"),
+  late_limited_part: lateLimited("part"),
 
   revoke_ok: {
     doc: "Queued until it is revoked: then recalled.",
@@ -298,28 +338,65 @@ export const SCENARIOS = {
       steps: [step([], "returned", { returned: "all", calls: [] })],
     },
   },
+  timeout_revoke_ok: {
+    doc: "Queued; the answer never comes and inquiries fail. A revoke works, and inquiries still fail.",
+    answer: withheld,
+    steps: [queued],
+    inquiry: fault,
+    revoke: { answer: shown, steps: [recalledNow] },
+  },
+  revoke_refused_part: revoked({ doc: "refused, and 60 % paid later.", answer: revokeRefused, steps: [partLate] }),
+  revoke_refused_failed: revoked({
+    doc: "refused, and failed later.",
+    answer: revokeRefused,
+    steps: [step(["late"], "failed", { code: "declined" })],
+  }),
+  revoke_refused_recalled: revoked({
+    doc: "refused, and recalled later after all.",
+    answer: revokeRefused,
+    steps: [step(["late"], "recalled")],
+  }),
+  revoke_later: revoked({
+    doc: "two are told to come later, then recalled.",
+    answer: shown,
+    limited: 2,
+    steps: [recalledNow],
+  }),
+  revoke_slow: revoked({ doc: "still queued, recalled later.", answer: shown, steps: [step(["late"], "recalled")] }),
+  revoke_lost: revoked({ doc: "nothing is done and the answer never comes.", answer: withheld, steps: [] }),
+  revoke_timeout: revoked({
+    doc: "recalled, and neither the answer nor a callback comes.",
+    answer: withheld,
+    steps: [step([], "recalled", silent)],
+  }),
+  cancel_later: cancelled({
+    doc: "is told to come later twice, then brings it back.",
+    answer: shown,
+    limited: 2,
+    steps: [returnedNow],
+  }),
+  cancel_slow: cancelled({
+    doc: "sets it on its way back; later it is back.",
+    answer: shown,
+    steps: [returningNow, returnedLate],
+  }),
+  cancel_lost: cancelled({ doc: "does nothing and its answer never comes.", answer: withheld, steps: [] }),
+  cancel_refused_then_returned: cancelled({
+    doc: "is refused; later the bank returns it all the same.",
+    answer: error(409, "cancel_refused"),
+    steps: [returnedLate],
+  }),
+  cancel_slow_refused: cancelled({
+    doc: "sets it on its way back; later that is broken off, and it is paid as before.",
+    answer: shown,
+    steps: [returningNow, step(["late"], "paid")],
+  }),
   needs_details: {
     doc: "Held: the provider waits for the payee.",
     answer: shown,
     steps: [step([], "held")],
   },
 } as const satisfies Record<string, ScenarioPlan>;
-
-/** What revoke and cancel do where a plan does not say: an unpaid operation is recalled, a paid one comes back. */
-export const COMMANDS = {
-  revoke: {
-    worksOn: ["accepted", "queued", "held"],
-    refusal: error(409, "revoke_refused"),
-    plan: { answer: shown, steps: [step([], "recalled")] },
-  },
-  cancel: {
-    worksOn: ["paid", "paid_part", "returned_part"],
-    refusal: error(409, "cancel_refused"),
-    plan: { answer: shown, steps: [returnedNow] },
-  },
-} as const satisfies Record<string, { worksOn: readonly StatusWord[]; refusal: AnswerPlan; plan: CommandPlan }>;
-
-export type CommandName = keyof typeof COMMANDS;
 
 export function scenarioPlan(name: string): ScenarioPlan | null {
   return Object.hasOwn(SCENARIOS, name) ? SCENARIOS[name as keyof typeof SCENARIOS] : null;

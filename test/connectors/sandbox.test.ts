@@ -2,14 +2,20 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { createHash, createHmac } from "node:crypto";
 import { describe, test } from "node:test";
-import type { Account, Answer, HttpResult, PayoutOrder, PayoutQuery } from "../../src/connectors/contract.ts";
+import type { Account, Answer, CancelQuery, HttpResult, PayoutOrder } from "../../src/connectors/contract.ts";
 import { SIGNATURE_HEADER, sandbox } from "../../src/connectors/sandbox/connector.ts";
-import { OUTCOME_RESOLUTIONS, OUTCOME_STATUSES, SCENARIO_NAMES } from "../../src/connectors/sandbox/settings.ts";
+import {
+  TEST_FIELDS as OUR_FIELDS,
+  OUTCOME_RESOLUTIONS,
+  OUTCOME_STATUSES,
+  SCENARIO_NAMES,
+} from "../../src/connectors/sandbox/settings.ts";
 import { CODES, COMMAND_REFUSALS, SEND, STATUSES } from "../../src/connectors/sandbox/words.ts";
 import { CURRENCIES } from "../../src/core/currency.ts";
 import { RESOLUTIONS, resolutionRow } from "../../src/core/resolution.ts";
-import { OUTCOMES, REASONS } from "../../src/sandbox/outcomes.ts";
-import { COMMANDS, SCENARIOS, type ScenarioPlan } from "../../src/sandbox/scenarios.ts";
+import { FORCING_FIELDS, OUTCOMES, REASONS, TEST_FIELDS } from "../../src/sandbox/outcomes.ts";
+import { COMMANDS, type CommandPlan, type ScenarioPlan } from "../../src/sandbox/plans.ts";
+import { SCENARIOS } from "../../src/sandbox/scenarios.ts";
 
 const account: Account = {
   id: "pacc_1",
@@ -27,7 +33,7 @@ const order: PayoutOrder = {
   description: null,
 };
 
-const query: PayoutQuery = { ...order, providerReference: null };
+const query: CancelQuery = { ...order, providerReference: null, cancelMinor: null };
 
 const message = {
   reference: order.reference,
@@ -105,6 +111,24 @@ describe("requests", () => {
         `POST /payouts/${order.reference}/cancel`,
       ],
     );
+    deepEqual(
+      drafts.map((draft) => draft?.body),
+      [null, null, null],
+    );
+  });
+
+  test("a cancel of an amount names it in major units, with every digit", () => {
+    for (const [cancelMinor, currency, text] of [
+      [1n, "USD", "0.01"],
+      [10078n, "USD", "100.78"],
+      [9007199254740993n, "JPY", "9007199254740993"],
+      [1n, "ETH", "0.000000000000000001"],
+    ] as const) {
+      const draft = sandbox.cancel?.build({ ...query, currency, cancelMinor }, account, 0);
+      equal(draft?.body, `{"amount":"${text}"}`);
+      equal(draft?.headers["content-type"], "application/json");
+      equal(draft?.headers["authorization"], `Bearer ${account.credentials["secret"]}`);
+    }
   });
 });
 
@@ -260,20 +284,39 @@ describe("refusals", () => {
     equal(inquire(429, { error: "rate_limited" }).sent, "not_now");
   });
 
-  test("a refused revoke or cancel says nothing about the order either", () => {
-    for (const call of [sandbox.revoke, sandbox.cancel]) {
-      const read = (status: number, body: unknown): string =>
-        outcome(call?.read(result(status, body), query) ?? { sent: "not_sent", fact: "ignore", resolution: "OK" });
-      for (const key of COMMAND_REFUSALS) {
+  test("only what is listed refuses a revoke or cancel, and it says nothing about the order", () => {
+    for (const name of ["revoke", "cancel"] as const) {
+      const answerTo = (status: number, body: unknown, headers?: Record<string, string>): Answer => {
+        const answer = sandbox[name]?.read(result(status, body, headers), query);
+        ok(answer);
+        return answer;
+      };
+      const read = (status: number, body: unknown): string => outcome(answerTo(status, body));
+      const refusals: readonly string[] = COMMAND_REFUSALS[name];
+      for (const key of refusals) {
         const [status, code] = split(key);
-        equal(read(status, { error: code }), "refused ignore DECLINED_ERROR");
+        equal(read(status, { error: code }), `refused ignore ${CODES[code]}`);
       }
-      equal(read(422, { error: "over_limit" }), "refused ignore LIMIT_VIOLATION");
+      for (const key of [...SEND.no, ...SEND.lookUp]) {
+        if (refusals.includes(key)) continue;
+        const [status, code] = split(key);
+        equal(read(status, { error: code }), `unknown unknown ${CODES[code]}`, `${name}: ${key}`);
+      }
+      for (const key of SEND.notNow) {
+        const [status, code] = split(key);
+        const answer = answerTo(status, { error: code }, { "retry-after": "2" });
+        deepEqual([answer.sent, answer.fact, answer.retryAfterMs], ["not_now", "unknown", 2000], key);
+      }
+      // The refusal of the one is none of the other.
+      const other = name === "revoke" ? "cancel_refused" : "revoke_refused";
+      equal(read(409, { error: other }), "unknown unknown CONNECTION_ERROR");
+      equal(read(422, "<html></html>"), "unknown unknown CONNECTION_ERROR");
       equal(read(404, { error: "not_found" }), "unknown unknown GENERAL_ERROR");
       equal(read(500, ""), "unknown unknown PROVIDER_INTERNAL_ERROR");
       equal(read(200, { ...message, status: "recalled" }), "accepted recalled OK");
       equal(read(200, { ...message, status: "returned" }), "accepted returned OK");
     }
+    deepEqual(COMMAND_REFUSALS, { revoke: ["409 revoke_refused"], cancel: ["409 cancel_refused", "422 over_limit"] });
   });
 });
 
@@ -351,6 +394,12 @@ describe("the sheet and the tables", () => {
     equal(sandbox.truth.inquiry.scheduleMs.at(-1), 5000);
   });
 
+  test("a repeat that is harmless has a declared retention, and a cancel takes an amount", () => {
+    equal(sandbox.truth.repeat, "harmless");
+    equal(sandbox.truth.reference.retentionMs, 30 * 24 * 3600 * 1000);
+    equal(sandbox.truth.partialCancel, true);
+  });
+
   test("there is a service for every currency", () => {
     deepEqual(sandbox.services.map(({ currency }) => currency).toSorted(), [...CURRENCIES.keys()].toSorted());
     for (const { code, currency } of sandbox.services) equal(code, `test_${currency.toLowerCase()}`);
@@ -366,6 +415,8 @@ describe("the sheet and the tables", () => {
     deepEqual([...SCENARIO_NAMES], Object.keys(SCENARIOS));
     deepEqual([...OUTCOME_STATUSES], Object.keys(OUTCOMES));
     deepEqual([...OUTCOME_RESOLUTIONS], Object.keys(REASONS));
+    const fields = [...Object.values(TEST_FIELDS), ...Object.values(FORCING_FIELDS)];
+    deepEqual(OUR_FIELDS.map(({ name }) => name).toSorted(), fields.toSorted());
     const ours = Object.keys(RESOLUTIONS).filter(
       (code) => resolutionRow(code as keyof typeof RESOLUTIONS).group !== "ROUTING",
     );
@@ -384,7 +435,8 @@ describe("the sheet and the tables", () => {
       }
     }
     const plans: ScenarioPlan[] = [...Object.values(SCENARIOS), ...Object.values(OUTCOMES).map((row) => row(null))];
-    const commands = Object.values(COMMANDS).map(({ plan }) => plan);
+    const ofPlans = plans.flatMap(({ revoke, cancel }) => [revoke, cancel]).filter((plan) => plan !== undefined);
+    const commands: CommandPlan[] = [...Object.values(COMMANDS).map(({ plan }) => plan), ...ofPlans];
     const steps = [...plans, ...commands].flatMap((plan) => plan.steps);
     for (const { status, code } of steps) {
       // A refused order was never registered: nothing is ever said about it under that status.

@@ -57,8 +57,8 @@ export function inquire(url: string, reference: string): Promise<Seen> {
   return ask(url, { method: "GET", path: `/payouts/${reference}`, headers: bearer });
 }
 
-export function command(url: string, reference: string, name: "revoke" | "cancel"): Promise<Seen> {
-  return ask(url, { method: "POST", path: `/payouts/${reference}/${name}`, headers: bearer });
+export function command(url: string, reference: string, name: "revoke" | "cancel", body = ""): Promise<Seen> {
+  return ask(url, { method: "POST", path: `/payouts/${reference}/${name}`, headers: bearer, body });
 }
 
 export async function setControl(url: string, control: Record<string, unknown>): Promise<Seen> {

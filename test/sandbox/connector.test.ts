@@ -1,23 +1,28 @@
 /** The connector against the running provider: what is asked for in the test fields is what the connector reads. */
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Account, Answer, HttpDraft, PayoutOrder, PayoutQuery } from "../../src/connectors/contract.ts";
 import { sandbox as connector } from "../../src/connectors/sandbox/connector.ts";
 import { OUTCOME_RESOLUTIONS, SCENARIO_NAMES } from "../../src/connectors/sandbox/settings.ts";
 import { SEND } from "../../src/connectors/sandbox/words.ts";
 import { resolutionRow } from "../../src/core/resolution.ts";
 import { openSandbox, type Sandbox } from "../../src/sandbox/server.ts";
-import { ask, freshFolder, openReceiver, type Receiver, SECRET, setControl, until } from "./client.ts";
+import { ask, book, freshFolder, openReceiver, type Receiver, SECRET, setControl, until } from "./client.ts";
 
 let provider: Sandbox;
 let receiver: Receiver;
 let account: Account;
 let url = "";
+let bookPath = "";
 let removeFolder: () => Promise<void>;
 
 before(async () => {
   const folder = await freshFolder();
   removeFolder = folder.remove;
+  bookPath = join(folder.path, "book.ndjson");
   receiver = await openReceiver();
   const onFault = (error: unknown): void => {
     throw error;
@@ -115,5 +120,62 @@ describe("connector and provider", () => {
       new Set([...SEND.no, ...SEND.notNow, ...SEND.lookUp]).size,
       SEND.no.length + SEND.notNow.length + SEND.lookUp.length,
     );
+  });
+});
+
+/** How many operations the book has made under each reference, in the provider's own journal. */
+async function operationsMade(): Promise<ReadonlyMap<string, number>> {
+  const made = new Map<string, number>();
+  for (const row of (await readFile(bookPath, "utf8")).split("\n")) {
+    const line = (row === "" ? {} : JSON.parse(row)) as { kind?: string; reference?: string };
+    if (line.kind === "operation") made.set(line.reference ?? "", (made.get(line.reference ?? "") ?? 0) + 1);
+  }
+  return made;
+}
+
+describe("a repeat is harmless", () => {
+  // Long enough for every plan to run out: the longest is a callback and three late delays after the last request.
+  const ALL_OVER_MS = 500;
+
+  const endOf = async (reference: string): Promise<unknown> => {
+    const rows = await book(url, reference);
+    ok(rows.length <= 1, `${reference}: ${rows.length} operations`);
+    const [row] = rows;
+    ok((row?.effective ?? 0) <= 1, `${reference}: carried out ${row?.effective} times`);
+    return row === undefined ? null : [row.status, row.effective, row.paidAmount, row.returnedAmount];
+  };
+
+  test("in every scenario, at once, a moment later and at the end, also where the first request booked nothing", async () => {
+    const fieldsOf = (name: string): Record<string, string> => ({ test_details_scenario: name });
+    const repeated = SCENARIO_NAMES.map((name) => orderOf(`twice-${name}`, fieldsOf(name)));
+    const single = SCENARIO_NAMES.map((name) => orderOf(`once-${name}`, fieldsOf(name)));
+    await Promise.all(single.map(create));
+    await Promise.all([...repeated, ...repeated].map(create));
+    await sleep(30);
+    await Promise.all(repeated.map(create));
+    await sleep(ALL_OVER_MS);
+    await Promise.all(repeated.map(create));
+    await sleep(ALL_OVER_MS);
+    for (const name of SCENARIO_NAMES) {
+      const end = await endOf(`twice-${name}`);
+      // Two of its requests are told to come later: only the repeated order gets further.
+      const twin = name === "rate_limited" ? ["paid", 1, "100.78", "0.00"] : await endOf(`once-${name}`);
+      deepEqual(end, twin, name);
+    }
+    for (const [reference, count] of await operationsMade()) equal(count, 1, reference);
+  });
+
+  test("for every outcome and every resolution that is asked for, and every answer to the repeat", async () => {
+    const wishes = OUTCOME_RESOLUTIONS.flatMap((resolution) => [
+      { test_details_payout_resolution: resolution },
+      { test_details_repeat_resolution: resolution },
+      { test_details_repeat_resolution: resolution, test_details_scenario: "timeout_absent" },
+      { test_details_repeat_resolution: resolution, test_details_scenario: "rate_limited" },
+    ]);
+    const orders = wishes.map((fields, index) => orderOf(`wish-${index}`, fields as Record<string, string>));
+    for (let round = 0; round < 3; round += 1) await Promise.all(orders.map(create));
+    await sleep(100);
+    for (const { reference } of orders) await endOf(reference);
+    for (const [reference, count] of await operationsMade()) equal(count, 1, reference);
   });
 });

@@ -2,6 +2,9 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { after, before, describe, test } from "node:test";
+import type { Account, Answer, CancelQuery } from "../../src/connectors/contract.ts";
+import { sandbox as connector } from "../../src/connectors/sandbox/connector.ts";
+import { STATUSES } from "../../src/connectors/sandbox/words.ts";
 import { SCENARIOS } from "../../src/sandbox/scenarios.ts";
 import { openSandbox, type Sandbox } from "../../src/sandbox/server.ts";
 import {
@@ -19,147 +22,9 @@ import {
   statusOf,
   until,
 } from "./client.ts";
+import { EXPECTED, type Expected, type Name } from "./expected.ts";
 
-type Name = keyof typeof SCENARIOS;
-
-interface Expected {
-  /** "200 status", "http error", "silence" or "unreadable". */
-  readonly answer: string;
-  /** Asked when the operation has this status. */
-  readonly ask?: readonly ["revoke" | "cancel", at: string, answer: string];
-  /** Status, effective, paid, returned; null: not in the book. */
-  readonly ends: readonly [string, number, string, string] | null;
-  /** Of an inquiry at the end. */
-  readonly inquiry: string;
-  /** Statuses of the callbacks in the order in which they came; a forged one is marked. */
-  readonly callbacks: readonly string[];
-}
-
-const PAID = ["paid", 1, "100.78", "0.00"] as const;
-const NOTHING = ["0.00", "0.00"] as const;
-
-const EXPECTED: Readonly<Record<Name, Expected>> = {
-  ok: { answer: "200 accepted", ends: PAID, inquiry: "200 paid", callbacks: ["paid"] },
-  ok_sync: { answer: "200 paid", ends: PAID, inquiry: "200 paid", callbacks: [] },
-  slow: { answer: "200 accepted", ends: PAID, inquiry: "200 paid", callbacks: ["paid"] },
-  pending_paid: { answer: "200 accepted", ends: PAID, inquiry: "200 paid", callbacks: ["queued", "paid"] },
-  timeout_paid: { answer: "silence", ends: PAID, inquiry: "200 paid", callbacks: [] },
-  reset_paid: { answer: "silence", ends: PAID, inquiry: "200 paid", callbacks: [] },
-  http_500_paid: { answer: "500 internal_fault", ends: PAID, inquiry: "200 paid", callbacks: [] },
-  unreadable_paid: { answer: "unreadable", ends: PAID, inquiry: "200 paid", callbacks: [] },
-  refused: { answer: "422 declined", ends: ["refused", 0, ...NOTHING], inquiry: "404 not_found", callbacks: [] },
-  pending_failed: {
-    answer: "200 accepted",
-    ends: ["failed", 0, ...NOTHING],
-    inquiry: "200 failed",
-    callbacks: ["failed"],
-  },
-  timeout_absent: { answer: "silence", ends: null, inquiry: "404 not_found", callbacks: [] },
-  http_500_absent: { answer: "500 internal_fault", ends: null, inquiry: "404 not_found", callbacks: [] },
-  unknown_word: {
-    answer: "200 frobnicated",
-    ends: ["frobnicated", 1, "100.78", "0.00"],
-    inquiry: "200 frobnicated",
-    callbacks: [],
-  },
-  duplicate_id: { answer: "409 duplicate_reference", ends: PAID, inquiry: "200 paid", callbacks: [] },
-  rate_limited: { answer: "429 rate_limited", ends: null, inquiry: "404 not_found", callbacks: [] },
-  callback_lost: { answer: "200 accepted", ends: PAID, inquiry: "200 paid", callbacks: [] },
-  callback_doubled: { answer: "200 accepted", ends: PAID, inquiry: "200 paid", callbacks: ["paid", "paid"] },
-  callback_swapped: { answer: "200 accepted", ends: PAID, inquiry: "200 paid", callbacks: ["paid", "accepted"] },
-  callback_forged: {
-    answer: "200 accepted",
-    ends: PAID,
-    inquiry: "200 paid",
-    callbacks: ["forged failed", "forged paid", "paid"],
-  },
-  callback_before_answer: { answer: "200 accepted", ends: PAID, inquiry: "200 paid", callbacks: ["paid"] },
-  wrong_amount: {
-    answer: "200 accepted",
-    ends: ["paid", 1, "110.85", "0.00"],
-    inquiry: "200 paid",
-    callbacks: ["paid"],
-  },
-  inquiry_401: { answer: "silence", ends: PAID, inquiry: "401 unauthorized", callbacks: [] },
-  inquiry_404_then_paid: { answer: "silence", ends: PAID, inquiry: "200 paid", callbacks: [] },
-  repeat_refused: { answer: "silence", ends: PAID, inquiry: "500 internal_fault", callbacks: [] },
-  partial: {
-    answer: "200 accepted",
-    ends: ["paid_part", 1, "60.46", "0.00"],
-    inquiry: "200 paid_part",
-    callbacks: ["paid_part"],
-  },
-  partial_then_rest: { answer: "200 accepted", ends: PAID, inquiry: "200 paid", callbacks: ["queued", "paid"] },
-  late_return: {
-    answer: "200 accepted",
-    ends: ["returned", 1, "100.78", "100.78"],
-    inquiry: "200 returned",
-    callbacks: ["paid", "returning", "returned"],
-  },
-  return_part: {
-    answer: "200 accepted",
-    ends: ["returned_part", 1, "100.78", "40.31"],
-    inquiry: "200 returned_part",
-    callbacks: ["paid", "returned_part"],
-  },
-  return_twice: {
-    answer: "200 accepted",
-    ends: ["returned", 1, "100.78", "100.78"],
-    inquiry: "200 returned",
-    callbacks: ["paid", "returned_part", "returned"],
-  },
-  late_paid: { answer: "200 accepted", ends: PAID, inquiry: "200 paid", callbacks: ["failed", "paid"] },
-  refused_then_paid: { answer: "422 declined", ends: PAID, inquiry: "200 paid", callbacks: ["paid"] },
-  paid_more: { answer: "200 accepted", ends: ["paid", 1, "120.93", "0.00"], inquiry: "200 paid", callbacks: ["paid"] },
-  revoke_ok: {
-    answer: "200 queued",
-    ask: ["revoke", "queued", "200 recalled"],
-    ends: ["recalled", 0, ...NOTHING],
-    inquiry: "200 recalled",
-    callbacks: ["recalled"],
-  },
-  revoke_refused: {
-    answer: "200 queued",
-    ask: ["revoke", "queued", "409 revoke_refused"],
-    ends: PAID,
-    inquiry: "200 paid",
-    callbacks: ["paid"],
-  },
-  revoke_then_paid: {
-    answer: "200 queued",
-    ask: ["revoke", "queued", "200 recalled"],
-    ends: PAID,
-    inquiry: "200 paid",
-    callbacks: ["recalled", "paid"],
-  },
-  cancel_ok: {
-    answer: "200 accepted",
-    ask: ["cancel", "paid", "200 returned"],
-    ends: ["returned", 1, "100.78", "100.78"],
-    inquiry: "200 returned",
-    callbacks: ["paid", "returned"],
-  },
-  cancel_refused: {
-    answer: "200 accepted",
-    ask: ["cancel", "paid", "409 cancel_refused"],
-    ends: PAID,
-    inquiry: "200 paid",
-    callbacks: ["paid"],
-  },
-  cancel_timeout: {
-    answer: "200 accepted",
-    ask: ["cancel", "paid", "silence"],
-    ends: ["returned", 1, "100.78", "100.78"],
-    inquiry: "200 returned",
-    callbacks: ["paid"],
-  },
-  needs_details: {
-    answer: "200 held",
-    ends: ["held", 0, ...NOTHING],
-    inquiry: "200 held",
-    callbacks: ["held"],
-  },
-};
+const account: Account = { id: "pacc_1", settings: {}, credentials: { secret: SECRET }, callbackUrl: null };
 
 function brief(seen: Seen): string {
   if (seen.http === 0) return "silence";
@@ -175,6 +40,34 @@ function brief(seen: Seen): string {
 function isGenuine(signature: string, body: string): boolean {
   const [, time = "", mac = ""] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(signature) ?? [];
   return createHmac("sha256", SECRET).update(`${time}.${body}`).digest("hex") === mac;
+}
+
+const sequenceOf = (seen: Seen): unknown => (JSON.parse(seen.text) as { sequence: unknown }).sequence;
+
+/** What the connector reads in an answer; null: none came. */
+function read(what: "inquire" | "revoke" | "cancel", reference: string, seen: Seen): Answer | null {
+  const destination = { account: "4242" };
+  const order = { reference, providerReference: null, amountMinor: 10078n, currency: "USD", destination };
+  const query: CancelQuery = { ...order, cancelMinor: null };
+  const { "retry-after": later } = seen.headers;
+  const headers: Record<string, string> = later === undefined ? {} : { "retry-after": later };
+  const result = { status: seen.http, headers, body: seen.text };
+  return seen.http === 0 ? null : (connector[what]?.read(result, query) ?? null);
+}
+
+/** The connector's reading says what the provider said: its status and amounts, its refusal, or that nothing is known. */
+function readsLike(answer: Answer | null, seen: Seen): void {
+  if (seen.http === 0) return equal(answer, null);
+  if (seen.http === 429) {
+    return deepEqual([answer?.sent, answer?.fact, answer?.retryAfterMs], ["not_now", "unknown", 1000]);
+  }
+  if (seen.http === 409) return deepEqual([answer?.sent, answer?.fact], ["refused", "ignore"]);
+  if (seen.http === 404) return deepEqual([answer?.sent, answer?.found], ["unknown", "no"]);
+  if (seen.http !== 200) return deepEqual([answer?.sent, answer?.fact], ["unknown", "unknown"]);
+  const said = JSON.parse(seen.text) as { status: string; paidAmount: string; returnedAmount: string };
+  equal(answer?.fact, STATUSES[said.status] ?? "unknown");
+  const minor = (text: string): bigint => BigInt(text.replace(".", ""));
+  deepEqual([answer?.paidMinor, answer?.returnedMinor], [minor(said.paidAmount), minor(said.returnedAmount)]);
 }
 
 describe("scenarios", () => {
@@ -214,9 +107,13 @@ describe("scenarios", () => {
     const fields = { test_details_scenario: name };
     equal(brief(await post(url, reference, { fields, callbackUrl: receiver.url })), expected.answer, "the answer");
     if (expected.ask !== undefined) {
-      const [what, at, answer] = expected.ask;
+      const [what, at, ...answers] = expected.ask;
       await until(`${name} is ${at}`, async () => (await book(url, reference))[0]?.status === at);
-      equal(brief(await command(url, reference, what)), answer, what);
+      for (const answer of answers) {
+        const seen = await command(url, reference, what);
+        equal(brief(seen), answer, what);
+        readsLike(read(what, reference, seen), seen);
+      }
     }
     const ends = async (): Promise<unknown> => {
       const [row] = await book(url, reference);
@@ -228,8 +125,17 @@ describe("scenarios", () => {
     const order = (words: readonly string[]): readonly string[] =>
       name === "callback_forged" ? words.toSorted() : words;
     deepEqual(order(heard(reference)), order(expected.callbacks), "callbacks");
-    equal(brief(await inquire(url, reference)), expected.inquiry, "an inquiry");
+    const asked = await inquire(url, reference);
+    equal(brief(asked), expected.inquiry, "an inquiry");
     deepEqual(await ends(), expected.ends, "an inquiry changes nothing");
+    const answer = read("inquire", reference, asked);
+    readsLike(answer, asked);
+    if (asked.http === 200) deepEqual([answer?.found, answer?.sequence], ["yes", sequenceOf(asked)]);
+    for (const { body, message } of receiver.of(reference)) {
+      const [news] = connector.readCallback?.({ headers: {}, body }, account) ?? [];
+      equal(news?.reference, reference);
+      equal(news?.answer.fact, STATUSES[String(message["status"])], "the connector's reading of a callback");
+    }
   }
 
   describe("each", { concurrency: 16 }, () => {
@@ -248,7 +154,13 @@ describe("scenarios", () => {
       }),
     );
     const others = words.filter((word) => !word.endsWith(" 409 duplicate_reference"));
-    deepEqual(others, ["refused 422 declined", "repeat_refused 422 insufficient_funds"]);
+    deepEqual(others, [
+      "refused 422 declined",
+      "repeat_refused 422 insufficient_funds",
+      "late_limited_queued 429 rate_limited",
+      "late_limited_paid 429 rate_limited",
+      "late_limited_part 429 rate_limited",
+    ]);
   });
 
   test("what is absent stays absent when it is asked for again", async () => {
@@ -311,6 +223,35 @@ describe("scenarios", () => {
     deepEqual(swapped, [2, 1]);
     const doubled = receiver.of("x-callback_doubled").map(({ message }) => message["messageId"]);
     equal(new Set(doubled).size, 1);
+  });
+
+  test("paid again is another payment: the amounts go on, and each has a sequence of its own", () => {
+    const told = (name: Name): unknown[] =>
+      receiver
+        .of(`x-${name}`)
+        .map(({ message }) => [message["sequence"], message["paidAmount"], message["returnedAmount"]]);
+    const once = [
+      [2, "100.78", "0.00"],
+      [3, "100.78", "100.78"],
+    ];
+    deepEqual(told("paid_again"), [...once, [4, "201.56", "100.78"]]);
+    deepEqual(told("queued_again"), [...once, [4, "100.78", "100.78"], [5, "201.56", "100.78"]]);
+    deepEqual(
+      told("cancel_slow_refused").map((each) => (each as unknown[])[0]),
+      [2, 4],
+    );
+  });
+
+  test("a request that is told to come later seems to have done nothing, and is carried out late", async () => {
+    const asked = post(url, "limited-1", { scenario: "late_limited_paid" });
+    equal(brief(await asked), "429 rate_limited");
+    equal((await asked).headers["retry-after"], "1");
+    equal(brief(await inquire(url, "limited-1")), "404 not_found");
+    deepEqual(await book(url, "limited-1"), []);
+    equal(brief(await post(url, "limited-1", { scenario: "late_limited_paid" })), "429 rate_limited");
+    await until("it is carried out", async () => brief(await inquire(url, "limited-1")) === "200 paid");
+    equal(brief(await post(url, "limited-1", { scenario: "late_limited_paid" })), "429 rate_limited");
+    equal((await book(url, "limited-1"))[0]?.effective, 1);
   });
 
   test("a refused callback comes again", async () => {

@@ -5,8 +5,8 @@ import type { Fact, Resolution } from "../../core/resolution.ts";
 import type {
   Account,
   Answer,
-  Call,
   CallbackNews,
+  CancelQuery,
   Connector,
   HttpDraft,
   HttpResult,
@@ -41,8 +41,11 @@ export const sandbox: Connector = {
     build: (query, account) => draft("GET", pathOf(query), account),
     read: readInquiry,
   },
-  revoke: command("revoke"),
-  cancel: command("cancel"),
+  revoke: {
+    build: (query, account) => draft("POST", `${pathOf(query)}/revoke`, account),
+    read: (result) => readCommand(result, COMMAND_REFUSALS.revoke),
+  },
+  cancel: { build: buildCancel, read: (result) => readCommand(result, COMMAND_REFUSALS.cancel) },
   verifyCallback,
   readCallback,
 };
@@ -79,10 +82,13 @@ function buildCreate(order: PayoutOrder, account: Account): HttpDraft {
   };
 }
 
-function command(name: "revoke" | "cancel"): Call<PayoutQuery> {
+function buildCancel(query: CancelQuery, account: Account): HttpDraft {
+  const whole = draft("POST", `${pathOf(query)}/cancel`, account);
+  if (query.cancelMinor === null) return whole;
   return {
-    build: (query, account) => draft("POST", `${pathOf(query)}/${name}`, account),
-    read: (result) => readCommand(result),
+    ...whole,
+    headers: { ...whole.headers, "content-type": "application/json" },
+    body: JSON.stringify({ amount: formatMajor(query.cancelMinor, query.currency) }),
   };
 }
 
@@ -111,16 +117,16 @@ function readInquiry(result: HttpResult, query: PayoutQuery): Answer {
   return answer.sent === "not_now" ? answer : { ...answer, sent: "unknown", fact: "unknown" };
 }
 
-function readCommand(result: HttpResult): Answer {
+function readCommand(result: HttpResult, refusals: readonly string[]): Answer {
   if (isGood(result)) return readState(result.body);
   const { key, code } = readError(result);
-  if (COMMAND_REFUSALS.includes(key)) {
+  if (refusals.includes(key)) {
     return { sent: "refused", fact: "ignore", resolution: CODES[code] ?? "UNKNOWN", providerCode: code };
   }
   if (key === ABSENT) return { ...unknown(CODES[code] ?? "UNKNOWN"), providerCode: code };
   const answer = readRefusal(result);
-  // It is the command that was refused; about the order nothing was said.
-  return answer.sent === "refused" ? { ...answer, fact: "ignore" } : answer;
+  // A refusal that is no answer to the command: neither what became of it nor the order's state was said.
+  return answer.sent === "not_now" ? answer : { ...answer, sent: "unknown", fact: "unknown" };
 }
 
 function readRefusal(result: HttpResult): Answer {

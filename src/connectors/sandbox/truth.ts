@@ -2,6 +2,7 @@
 import type { TruthSheet } from "../contract.ts";
 
 const SECOND_MS = 1000;
+const DAY_MS = 86_400 * SECOND_MS;
 
 export const TRUTH: TruthSheet = {
   reference: {
@@ -9,8 +10,9 @@ export const TRUTH: TruthSheet = {
     maxLength: 32,
     carrier: "header x-reference",
     onRepeat: "error",
-    // For as long as the book exists; nobody declares for how long that is.
-    retentionMs: null,
+    // The book knows a reference for as long as it exists. A repeat is harmless only while the first request is known,
+    // so a number is declared, far below that: older requests are not repeated.
+    retentionMs: 30 * DAY_MS,
   },
   timeoutMs: 2 * SECOND_MS,
   lateArrivalMs: 2 * SECOND_MS,
@@ -26,7 +28,8 @@ export const TRUTH: TruthSheet = {
     scheduleMs: [0.5, 0.5, 1, 3, 5].map((seconds) => seconds * SECOND_MS),
   },
   callbacks: { signed: true, ordered: true, carriesState: true },
-  repeat: "never",
+  repeat: "harmless",
   revoke: "sync",
   cancel: "sync",
+  partialCancel: true,
 };

@@ -92,8 +92,11 @@ export const SEND = {
   ],
 } as const satisfies Record<string, readonly string[]>;
 
-/** A revoke or cancel that the provider will not do; the order stays as it was. */
-export const COMMAND_REFUSALS: readonly string[] = ["409 revoke_refused", "409 cancel_refused"];
+/** How the provider says that it will not do a revoke or cancel; the order stays as it was. All else is unknown. */
+export const COMMAND_REFUSALS = {
+  revoke: ["409 revoke_refused"],
+  cancel: ["409 cancel_refused", "422 over_limit"],
+} as const satisfies Record<string, readonly string[]>;
 
 /** The answer to an inquiry about an order that the provider does not know. */
 export const ABSENT = "404 not_found";
