@@ -1,8 +1,8 @@
 /** The generated documents: the tables of the code, as Markdown. Pure; `generate.ts` writes them to docs/generated. */
 import { ERRORS } from "../src/core/errors.ts";
+import { WALKS } from "../src/core/facts.ts";
 import { INVOICE, INVOICE_STATUS_OF } from "../src/core/invoice.ts";
 import type { Machine, MoveKind } from "../src/core/machine.ts";
-import { WALKS } from "../src/core/news.ts";
 import { PAYOUT, PAYOUT_MEANING, type PayoutStatus } from "../src/core/payout.ts";
 import { PUBLIC_STATUSES, REQUEST } from "../src/core/request.ts";
 import { FACTS, type Fact, RESOLUTIONS, type Resolution, resolutionRow } from "../src/core/resolution.ts";

@@ -1,61 +1,45 @@
 /**
- * How an order goes on: which payout is made next, when the request settles, and what its invoice says. Called after
+ * How an order goes on: which payouts are made next, when the request settles, and what its invoice says. Called after
  * everything that changes a story; does nothing when nothing follows (docs/domain.md, Settle rule).
  */
-import { providerReference, type ReferenceShape } from "./ids.ts";
-import * as ledger from "./ledger.ts";
-import type { SendTruth } from "./news.ts";
-import { isPlannedOrOpen, type Payout } from "./payout.ts";
-import type { EndAsked } from "./request.ts";
-import { resolutionRow } from "./resolution.ts";
-import type { RoutingDecision } from "./routing.ts";
-import { closeHold, isPaid, isReversing } from "./settlement.ts";
+import { min } from "./money.ts";
+import { cut, isProvenUnpaid, isStop, MAX_PARTS, nextPart, partsOf, plannable } from "./parts.ts";
+import { countedMinor, isPlannedOrOpen, PAYOUT_MEANING, type Payout } from "./payout.ts";
 import {
-  addPayout,
+  makePayout,
+  type Planned,
+  type Routed,
+  refusedRoutes,
+  start,
+  takenInDraft,
+  type World,
+} from "./payout-plan.ts";
+import { type EndAsked, REQUEST } from "./request.ts";
+import { askRevoke, isRevocable } from "./reversal.ts";
+import { closeHold, isHoldOpen, isPaid, isReversing, returnCommission } from "./settlement.ts";
+import {
   awaitsDecision,
   type Draft,
   foldPayouts,
+  moveInvoice,
   movePayout,
   moveRequest,
   patchInvoice,
   patchPayout,
   patchRequest,
-  payoutOf,
   wakePayout,
   wakeRequest,
 } from "./story.ts";
-
-/** What the engine answers while a story is decided. Every member is a plain look-up or a number from outside. */
-export interface World {
-  newId(): string;
-  /** Whether the request may start payouts by itself: an invoice's always, a bare one where its website says so. */
-  readonly mayDispatch: boolean;
-  /** Routes a payout of the request; `excluded`: routes that refused this request before. */
-  route(excluded: ReadonlySet<string>): Routed;
-  /** Whether a payout may be sent at once, by this process, in this transaction. Taking the slot is part of asking. */
-  takeSendSlot(payout: Payout): boolean;
-}
-
-export interface Routed {
-  readonly decision: RoutingDecision;
-  readonly revision: number;
-  /** Of the chosen route's connector; null when nothing was chosen. */
-  readonly connector: {
-    readonly name: string;
-    readonly reference: ReferenceShape;
-    readonly truth: SendTruth;
-    /** What the provider's echoes of the payee are compared with. */
-    readonly destinationHash: string;
-  } | null;
-}
 
 /** How long a request sleeps that waits for money at its providers. */
 const FUNDS_WAIT_MS = 30_000;
 
 /** Carries a story on from where it stands. */
 export function advance(draft: Draft, world: World): void {
+  relieve(draft, world);
   if (isEnded(draft)) reopenIfRevived(draft);
   else goOn(draft, world);
+  if (world.returnsCommission) returnCommission(draft);
   scheduleEnd(draft);
 }
 
@@ -68,8 +52,8 @@ function scheduleEnd(draft: Draft): void {
   if (isEnded(draft) || draft.payouts.some(isPlannedOrOpen)) {
     wakeRequest(draft, null);
     for (const payout of draft.payouts) {
-      const isWaitingForPerson = payout.status === "READY" && payout.isManual;
-      if (isWaitingForPerson && !draft.wakes.has(`payout:${payout.id}`)) wakePayout(draft, payout.id, expiresTime);
+      const isWaiting = payout.status === "CREATED" || (payout.status === "READY" && payout.isManual);
+      if (isWaiting && !draft.wakes.has(`payout:${payout.id}`)) wakePayout(draft, payout.id, expiresTime);
     }
     return;
   }
@@ -77,26 +61,44 @@ function scheduleEnd(draft: Draft): void {
 }
 
 function goOn(draft: Draft, world: World): void {
-  endPlanned(draft);
+  endPlanned(draft, world);
   foldPayouts(draft);
-  if (draft.payouts.some(isPlannedOrOpen)) {
-    follow(draft);
-    return;
-  }
-  takeDetails(draft);
-  if (world.mayDispatch && mayMakeNext(draft)) makeNext(draft, world);
-  else settle(draft);
+  completeDetails(draft, world);
+  if (!draft.payouts.some(isPlannedOrOpen)) takeDetails(draft);
+  if (world.mayDispatch) makeNext(draft, world);
+  foldPayouts(draft);
+  if (draft.payouts.some(isPlannedOrOpen)) follow(draft);
+  else if (!draft.wakes.has(`request:${draft.request.id}`)) settle(draft);
 }
 
-/** Whether the payee's details are known decides between waiting for them and being ready. */
+/** Whether the payee's details are known, and were not refused, decides between waiting for them and being ready. */
+function detailsStatus(draft: Draft): "WAITING_DETAILS" | "READY" {
+  const { destinationHash, areDetailsRefused, invoiceId } = draft.request;
+  return destinationHash === null || (areDetailsRefused && invoiceId === null) ? "WAITING_DETAILS" : "READY";
+}
+
 function takeDetails(draft: Draft): void {
-  const { dispatchStatus, destinationHash } = draft.request;
+  const { dispatchStatus, blocked } = draft.request;
+  // Nothing is decided about a request that was blocked from the start.
+  if (dispatchStatus === "CREATED" && blocked) return;
   const isBefore = dispatchStatus === "CREATED" || dispatchStatus === "WAITING_DETAILS" || dispatchStatus === "READY";
-  if (isBefore) moveRequest(draft, destinationHash === null ? "WAITING_DETAILS" : "READY");
+  if (isBefore) moveRequest(draft, detailsStatus(draft));
 }
 
-/** A request whose workflow is over: only late news and reversals move it. */
-function isEnded(draft: Draft): boolean {
+/** Payouts that were made before the payee's details were known take them as soon as they are. */
+function completeDetails(draft: Draft, world: World): void {
+  if (draft.request.destinationHash === null) return;
+  for (const payout of draft.payouts) {
+    if (payout.status !== "CREATED") continue;
+    const { paymentInstrumentId } = draft.request;
+    patchPayout(draft, payout.id, { destinationHash: world.destinationHashOf(payout), paymentInstrumentId });
+    movePayout(draft, payout.id, "READY");
+    if (!payout.isManual) start(draft, world, payout.id);
+  }
+}
+
+/** A request whose workflow is over: only late news, reversals and new allocations move it. */
+export function isEnded(draft: Pick<Draft, "request">): boolean {
   switch (draft.request.dispatchStatus) {
     case "CREATED":
     case "WAITING_DETAILS":
@@ -110,14 +112,46 @@ function isEnded(draft: Draft): boolean {
 }
 
 /** At expiry, on terminate and on cancel, planned payouts end; what is open is followed to its end. */
-function endPlanned(draft: Draft): void {
+function endPlanned(draft: Draft, world: World): void {
   const { endAsked } = draft.request;
   if (endAsked === null) return;
   for (const payout of draft.payouts) {
-    if (payout.status !== "READY" && payout.status !== "CREATED") continue;
-    movePayout(draft, payout.id, endAsked === "expire" ? "EXPIRED" : "TERMINATED");
-    wakePayout(draft, payout.id, null);
+    if (PAYOUT_MEANING[payout.status].class === "planned") {
+      movePayout(draft, payout.id, endAsked === "expire" ? "EXPIRED" : "TERMINATED");
+      wakePayout(draft, payout.id, null);
+    } else if (endAsked === "expire" && world.revokesAtExpiry && isRevocable(payout) && world.canRevoke(payout)) {
+      askRevoke(draft, payout.id, "stop");
+    }
   }
+}
+
+/**
+ * An earlier payout of a part turned out alive or paid while a later one is under way: the later one is taken back as
+ * far as that is possible. Whoever is paid first has the hold.
+ */
+function relieve(draft: Draft, world: World): void {
+  for (const { last } of partsOf(draft.payouts)) {
+    if (!isPlannedOrOpen(last)) continue;
+    const others = draft.payouts.filter((each) => each.part === last.part && each.id !== last.id);
+    if (
+      !others.some((each) => countedMinor(each) > 0n && countedMinor(each) + last.amountMinor > roomOf(draft, last))
+    ) {
+      continue;
+    }
+    if (PAYOUT_MEANING[last.status].class === "planned") {
+      movePayout(draft, last.id, "TERMINATED");
+      wakePayout(draft, last.id, null);
+    } else if (isRevocable(last) && world.canRevoke(last)) {
+      // Should the earlier one come to nothing after all, the part may still be paid by another route.
+      askRevoke(draft, last.id, "reroute");
+    }
+  }
+}
+
+/** How much of the order the payouts of one part may take together: what the other parts leave. */
+function roomOf(draft: Draft, of: Payout): bigint {
+  const elsewhere = draft.payouts.filter((each) => each.part !== of.part);
+  return draft.request.amountMinor - elsewhere.reduce((sum, each) => sum + countedMinor(each), 0n);
 }
 
 /** Something is planned or open: the request is dispatching, or pending where it waits for longer or for somebody. */
@@ -126,6 +160,7 @@ function follow(draft: Draft): void {
     (payout) =>
       payout.status === "PENDING" ||
       payout.status === "REVOKE_FAILED" ||
+      payout.status === "CREATED" ||
       payout.moderationRequired ||
       (payout.status === "READY" && payout.isManual),
   );
@@ -140,150 +175,131 @@ function walkTo(draft: Draft, to: "DISPATCHING" | "PENDING"): void {
   moveRequest(draft, to);
 }
 
-/** Whether nothing stands in the way of another payout of the request. */
-function mayMakeNext(draft: Draft): boolean {
+/** Whether nothing of the request as a whole stands in the way of another payout. */
+export function mayMakeAny(draft: Draft): boolean {
   const { request } = draft;
   if (request.endAsked !== null || request.blocked || request.availableMinor === 0n) return false;
-  if (request.destinationHash === null) return false;
-  // What came back is not sent again by a machine; what is partly paid waits for a person.
-  if (draft.payouts.some((payout) => payout.processedMinor > 0n || payout.status === "REVOKED")) return false;
-  if (draft.payouts.length >= request.attemptsLimit) return false;
-  const last = draft.payouts.at(-1);
-  if (last === undefined) return true;
-  return isProvenUnpaid(last) && (last.resolution === null || resolutionRow(last.resolution).then !== "stop");
+  if (detailsStatus(draft) === "WAITING_DETAILS") return false;
+  // What has been given back to the merchant is not there any more, whatever has been revived since.
+  return isHoldOpen(draft.invoice);
 }
 
-/** Another attempt needs stored evidence that the one before cannot pay. */
-function isProvenUnpaid(payout: Payout): boolean {
-  return payout.status === "CREATE_FAILED" || payout.evidence !== null;
-}
-
-/** Routes that definitively refused; one that only had no time, or never got the order, may be asked again. */
-function refusedRoutes(draft: Draft): ReadonlySet<string> {
-  const refused = draft.payouts.filter((payout) => payout.evidence !== "D0" && payout.evidence !== "D3");
-  return new Set(refused.map((payout) => payout.routeId));
-}
-
+/** Makes every payout that may be made now. */
 function makeNext(draft: Draft, world: World): void {
-  const routed = world.route(refusedRoutes(draft));
-  const { decision, connector } = routed;
-  if (decision.chosen === null || connector === null) {
-    if (decision.awaitsFunds) {
-      walkTo(draft, "PENDING");
-      wakeRequest(draft, Math.min(draft.request.expiresTime, draft.now + FUNDS_WAIT_MS));
-      return;
-    }
-    // Why the last attempt failed says more than that no further route is left.
-    if (draft.payouts.length === 0) patchRequest(draft, { resolution: decision.resolution });
-    settle(draft);
-    return;
+  if (!mayMakeAny(draft)) return;
+  // The payee, or the payee's details, were refused: another payout would be as well.
+  const { paymentInstrumentId } = draft.request;
+  const isSamePayee = (payout: Payout): boolean => payout.paymentInstrumentId === paymentInstrumentId;
+  if (draft.payouts.some((payout) => isSamePayee(payout) && isProvenUnpaid(payout) && isStop(payout))) return;
+  for (let made = 0; made < MAX_PARTS; made += 1) {
+    const { isSplit, isParallel } = draft.request;
+    const isBusy = draft.payouts.some(isPlannedOrOpen);
+    if (isBusy && !(isSplit && isParallel)) return;
+    if (!makeOne(draft, world)) return;
+    foldPayouts(draft);
   }
-  const payout = newPayout(draft, world, routed);
-  addPayout(draft, payout);
-  movePayout(draft, payout.id, "READY");
-  if (!payout.isManual && world.takeSendSlot(payout)) invoke(draft, payout.id, connector.truth);
-  else if (!payout.isManual) wakePayout(draft, payout.id, draft.now);
-  foldPayouts(draft);
-  follow(draft);
 }
 
-function newPayout(draft: Draft, world: World, routed: Routed): Payout {
-  const { request } = draft;
-  const { chosen } = routed.decision;
-  const { connector } = routed;
-  if (chosen === null || connector === null) throw new TypeError("a payout needs a route");
-  const part = 1;
-  const attempt = draft.payouts.length + 1;
-  const { organizationId, root } = request;
-  return {
-    organizationId,
-    id: world.newId(),
-    requestId: request.id,
-    invoiceId: request.invoiceId,
-    websiteId: request.websiteId,
-    part,
-    attempt,
-    status: "CREATED",
-    version: 0,
-    resolution: null,
-    resolutionOf: null,
-    moderationRequired: false,
-    flaggedTime: null,
-    isManual: chosen.route.isManual,
-    routeId: chosen.route.id,
-    routingRevision: routed.revision,
-    providerAccountId: chosen.providerAccountId,
-    depositAccountId: chosen.route.depositAccountId,
-    connector: connector.name,
-    service: chosen.route.service,
-    currency: request.currency,
-    amountMinor: request.availableMinor,
-    paymentInstrumentId: request.paymentInstrumentId,
-    destinationHash: connector.destinationHash,
-    reference: providerReference({ organizationId, root, part, attempt }, connector.reference),
-    requestHash: null,
-    send: "none",
-    sends: 0,
-    notNows: 0,
-    inquiries: 0,
-    lastLeaveTime: null,
-    firstSendTime: null,
-    processedMinor: 0n,
-    returnedMinor: 0n,
-    evidence: null,
-    providerReference: null,
-    providerStatus: null,
-    providerCode: null,
-    factSequence: null,
-    createdTime: draft.now,
-    updatedTime: draft.now,
-  };
+/** Makes the next payout: another attempt of a part that may have one, else a new part. False: none was made. */
+function makeOne(draft: Draft, world: World): boolean {
+  const { again, freshMinor, hasLost } = plannable(draft.request, draft.payouts);
+  // What is lost already makes the whole impossible: without `allowPartially` a person says how it goes on.
+  if (hasLost && !draft.request.allowPartially) return false;
+  const [retry] = again;
+  if (retry !== undefined) {
+    const { part, attempts } = retry.part;
+    return carve(draft, world, { part, attempt: attempts + 1, amountMinor: retry.amountMinor });
+  }
+  const parts = partsOf(draft.payouts).length;
+  const mayHaveMore = parts === 0 || (draft.request.isSplit && parts < MAX_PARTS);
+  if (freshMinor === 0n || !mayHaveMore) return false;
+  return carve(draft, world, { part: nextPart(draft.payouts), attempt: 1, amountMinor: freshMinor });
 }
 
 /**
- * The intent: from here on a request with this reference may leave. Taken for the first send and again after a
- * *not now*; *sent* is posted once. The lease is the payout's wake-up: who dies holding it is found by it.
+ * A person lets an order go on whose machine has stopped: every part that is over without having been paid in full,
+ * and that did not come back, gets another payout, if attempts and a route are left. Answers how many were made.
  */
-export function invoke(draft: Draft, id: string, truth: SendTruth): void {
-  const payout = payoutOf(draft, id);
-  const isFirst = payout.firstSendTime === null;
-  if (payout.status === "READY") movePayout(draft, id, "INVOKING");
-  patchPayout(draft, id, {
-    send: "open",
-    sends: payout.sends + 1,
-    firstSendTime: payout.firstSendTime ?? draft.now,
-    // The holder drops the request at its lease's end less the margin; not a byte leaves after that.
-    lastLeaveTime: draft.now + truth.leaseMs - truth.leaseMarginMs,
-  });
-  if (isFirst) draft.postings.push(ledger.sent(ledger.partiesOf(payout, draft.invoice), payout.amountMinor));
-  draft.wakes.set(`payout:${id}`, { dueTime: draft.now + truth.leaseMs, lease: true });
+export function continueOrder(draft: Draft, world: World): number {
+  let made = 0;
+  for (const part of partsOf(draft.payouts)) {
+    const { last, attempts } = part;
+    const missing = last.amountMinor - countedMinor(last);
+    if (isPlannedOrOpen(last) || part.isReturned || missing <= 0n) continue;
+    if (attempts >= draft.request.attemptsLimit || !mayMakeAny(draft)) continue;
+    const amountMinor = min(missing, draft.request.availableMinor);
+    if (amountMinor > 0n && carve(draft, world, { part: part.part, attempt: attempts + 1, amountMinor })) made += 1;
+    foldPayouts(draft);
+  }
+  return made;
+}
+
+/** Routes an amount whole, or, where the order may be split, as much of it as one route can carry. */
+function carve(draft: Draft, world: World, wanted: Omit<Planned, "isManual">): boolean {
+  const excluded = refusedRoutes(draft);
+  const taken = takenInDraft(draft);
+  let routed = world.route({ amountMinor: wanted.amountMinor, excluded, taken });
+  let { amountMinor } = wanted;
+  if (routed.decision.chosen === null && draft.request.isSplit && partsOf(draft.payouts).length < MAX_PARTS) {
+    const chunk = cut(wanted.amountMinor, world.capacities({ excluded, taken }));
+    if (chunk !== null && chunk < wanted.amountMinor) {
+      amountMinor = chunk;
+      routed = world.route({ amountMinor, excluded, taken });
+    }
+  }
+  if (routed.decision.chosen === null || routed.connector === null) {
+    waitForRoute(draft, routed);
+    return false;
+  }
+  makePayout(draft, world, routed, { ...wanted, amountMinor, isManual: false });
+  return true;
+}
+
+/** No route was found. Where money at the providers is all that is missing, waiting helps; else the reason is kept. */
+function waitForRoute(draft: Draft, { decision }: Routed): void {
+  if (draft.payouts.some(isPlannedOrOpen)) return;
+  if (decision.awaitsFunds) {
+    walkTo(draft, "PENDING");
+    wakeRequest(draft, Math.min(draft.request.expiresTime, draft.now + FUNDS_WAIT_MS));
+    return;
+  }
+  // Why the last attempt failed says more than that no further route is left.
+  if (draft.payouts.length === 0) patchRequest(draft, { resolution: decision.resolution });
 }
 
 /** Nothing is planned or open, and no next payout may be made: the request closes as what was paid says. */
 function settle(draft: Draft): void {
   foldPayouts(draft);
   const { request } = draft;
-  if (draft.payouts.some(isReversing)) return;
-  const isWaiting = request.blocked || request.destinationHash === null;
-  if (isWaiting && request.endAsked === null && request.paidMinor === 0n) return;
+  if (draft.payouts.some(isReversing) || isIdle(draft)) return;
   // A return that came before the news of its payment: settled by what was paid, then reversed.
-  const returned = returnedMinor(draft.payouts);
-  const paidMinor = request.paidMinor + returned;
-  if (paidMinor >= request.amountMinor) close(draft, "PROCESSED");
-  else if (paidMinor > 0n) settlePart(draft);
-  else if (request.endAsked !== null) close(draft, request.endAsked === "expire" ? "EXPIRED" : "TERMINATED");
-  else if (isBare(draft)) waitForAllocation(draft);
-  else close(draft, "FAILED");
-  if (returned > 0n && isEnded(draft)) {
+  const returnedNow = returnedMinor(draft.payouts) - returnedMinor(draft.before.payouts);
+  const isPaidInFull = request.paidMinor + returnedNow >= request.amountMinor;
+  if (isPaidInFull) close(draft, "PROCESSED");
+  else if (request.blocked && request.endAsked === null && !isBare(draft)) walkTo(draft, "PENDING");
+  else if (request.paidMinor > 0n) settlePart(draft);
+  else settleUnpaid(draft);
+  if (returnedNow > 0n && isPaidInFull) {
     startReversal(draft);
     endReversal(draft);
   }
 }
 
+/** Nothing has begun yet, and it cannot: details are missing, or it is blocked. */
+function isIdle({ request }: Draft): boolean {
+  if (request.endAsked !== null || request.paidMinor > 0n) return false;
+  const hasBegun = request.dispatchStatus === "DISPATCHING" || request.dispatchStatus === "PENDING";
+  return !hasBegun && (request.blocked || request.destinationHash === null);
+}
+
 function settlePart(draft: Draft): void {
   const { request } = draft;
-  if (request.allowPartially || request.endAsked !== null) {
+  if (request.endAsked !== null || (request.allowPartially && !isBare(draft))) {
     close(draft, "PARTIALLY_PROCESSED");
+    return;
+  }
+  if (isBare(draft)) {
+    waitForAllocation(draft);
     return;
   }
   walkTo(draft, "PENDING");
@@ -299,53 +315,62 @@ function settlePart(draft: Draft): void {
   foldPayouts(draft);
 }
 
+function settleUnpaid(draft: Draft): void {
+  const { endAsked } = draft.request;
+  if (endAsked !== null) close(draft, endAsked === "expire" ? "EXPIRED" : "TERMINATED");
+  else if (isBare(draft)) waitForAllocation(draft);
+  // A person has ended the payout itself: nothing else was going to be paid.
+  else if (draft.payouts.at(-1)?.status === "TERMINATED") close(draft, "TERMINATED");
+  else close(draft, "FAILED");
+}
+
 function isBare(draft: Draft): boolean {
   return draft.request.invoiceId === null;
 }
 
-/** A bare request never fails: it waits for its next allocation. */
+/** A bare request never fails: it waits for its next allocation, or for other details. */
 function waitForAllocation(draft: Draft): void {
   const { dispatchStatus } = draft.request;
-  if (dispatchStatus === "DISPATCHING" || dispatchStatus === "PENDING") moveRequest(draft, "READY");
+  if (dispatchStatus === "DISPATCHING" || dispatchStatus === "PENDING") moveRequest(draft, detailsStatus(draft));
 }
 
 function close(draft: Draft, to: "PROCESSED" | "PARTIALLY_PROCESSED" | "FAILED" | "EXPIRED" | "TERMINATED"): void {
-  const isDirect = to === "EXPIRED" || to === "TERMINATED" || (to === "PARTIALLY_PROCESSED" && isBare(draft));
+  const isDirect = REQUEST.find(draft.request.dispatchStatus, to) !== undefined;
   if (!isDirect) walkTo(draft, draft.request.dispatchStatus === "PENDING" ? "PENDING" : "DISPATCHING");
   const last = draft.payouts.at(-1);
   if (last !== undefined) patchRequest(draft, { resolution: last.resolution });
   closeHold(draft);
   moveRequest(draft, to);
   foldPayouts(draft);
+  draft.closedItems.push({ subject: draft.request.id, reason: "partly_paid" });
   if (draft.invoice !== null) patchInvoice(draft, { resolution: draft.request.resolution });
 }
 
 /** After the end: a payout that was paid after all, or one that is being reversed. */
 function reopenIfRevived(draft: Draft): void {
   foldPayouts(draft);
-  const { request } = draft;
   const reversing = draft.payouts.some(isReversing);
   if (reversing || returnedMinor(draft.payouts) > returnedMinor(draft.before.payouts)) {
     startReversal(draft);
-    if (!reversing) endReversal(draft);
+    if (reversing) tellRefund(draft);
+    else endReversal(draft);
     return;
   }
-  if (request.dispatchStatus === "CANCELING") {
-    endReversal(draft);
-    return;
-  }
-  if (draft.payouts.some(isPlannedOrOpen)) {
-    if (request.dispatchStatus !== "PROCESSED" && request.dispatchStatus !== "PARTIALLY_PROCESSED") {
-      moveRequest(draft, "PENDING");
-    }
-    return;
-  }
-  if (!draft.payouts.some(isPaid)) return;
+  if (draft.request.dispatchStatus === "CANCELING") endReversal(draft);
+  const { request } = draft;
+  const to = revivedStatus(draft);
+  if (to === null || to === request.dispatchStatus || REQUEST.find(request.dispatchStatus, to) === undefined) return;
   closeHold(draft);
-  if (request.paidMinor >= request.amountMinor) moveRequest(draft, "PROCESSED");
-  else if (request.dispatchStatus !== "PARTIALLY_PROCESSED" && request.paidMinor > 0n) {
-    moveRequest(draft, "PARTIALLY_PROCESSED");
-  }
+  moveRequest(draft, to);
+}
+
+/** Where late news leads an ended request: only a payout that lives again, or more that is paid, leads anywhere. */
+function revivedStatus(draft: Draft): "PENDING" | "PROCESSED" | "PARTIALLY_PROCESSED" | null {
+  const { request } = draft;
+  if (draft.payouts.some(isPlannedOrOpen)) return "PENDING";
+  const paidBefore = draft.before.request?.paidMinor ?? 0n;
+  if (request.paidMinor <= paidBefore || !draft.payouts.some(isPaid)) return null;
+  return request.paidMinor >= request.amountMinor ? "PROCESSED" : "PARTIALLY_PROCESSED";
 }
 
 function returnedMinor(payouts: readonly Payout[]): bigint {
@@ -356,10 +381,23 @@ function startReversal(draft: Draft): void {
   if (draft.request.dispatchStatus !== "CANCELING") moveRequest(draft, "CANCELING");
 }
 
+/**
+ * What the invoice says while something is on its way back: `refunding` as long as we are still asking for it,
+ * `refund_pending` once the answer is unknown or awaited.
+ */
+function tellRefund(draft: Draft): void {
+  if (draft.invoice === null) return;
+  const reversing = draft.payouts.filter(isReversing);
+  const isAwaited = reversing.some(
+    ({ moderationRequired, reversal }) => moderationRequired || (reversal !== "due" && reversal !== "open"),
+  );
+  moveInvoice(draft, isAwaited ? "refund_pending" : "refunding");
+}
+
 /** No payout is being reversed any more: the request says how much came back. */
 function endReversal(draft: Draft): void {
-  const returned = returnedMinor(draft.payouts);
   if (draft.request.dispatchStatus !== "CANCELING") return;
+  const returned = returnedMinor(draft.payouts);
   if (returned === 0n) moveRequest(draft, "CANCEL_FAILED");
   else moveRequest(draft, draft.request.paidMinor === 0n ? "CANCELED" : "PARTIALLY_CANCELED");
 }

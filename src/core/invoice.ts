@@ -105,6 +105,8 @@ export interface Invoice {
   readonly autoprocess: boolean;
   readonly attemptsLimit: number;
   readonly allowPartially: boolean;
+  readonly isSplit: boolean;
+  readonly isParallel: boolean;
   readonly description: string | null;
   readonly descriptor: string | null;
   readonly metadata: unknown;
@@ -122,7 +124,10 @@ export interface Invoice {
   readonly processedMinor: bigint;
   readonly processedFeeMinor: bigint;
   readonly processedServiceMinor: bigint;
+  /** What came back to the merchant, and what of the commission was given back with it. */
   readonly refundedMinor: bigint;
+  readonly refundedServiceMinor: bigint;
+  readonly refundedFeeMinor: bigint;
 
   readonly expiresTime: number;
   readonly createdTime: number;

@@ -23,6 +23,8 @@ const ACCOUNT_KINDS = {
   provider_fee: { side: "debit", floored: false },
   variance: { side: "debit", floored: false },
   incident_suspense: { side: "debit", floored: false },
+  /** What an incident has cost us for good. */
+  incident_loss: { side: "debit", floored: false },
 } as const satisfies Record<string, { side: "debit" | "credit"; floored: boolean }>;
 
 export type AccountKind = keyof typeof ACCOUNT_KINDS;
@@ -142,7 +144,7 @@ export const clearing = (website: string, currency: string): AccountRef => ({
   currency,
 });
 export const own = (
-  kind: "bank" | "commission" | "fx_position" | "provider_fee" | "variance" | "incident_suspense",
+  kind: "bank" | "commission" | "fx_position" | "provider_fee" | "variance" | "incident_suspense" | "incident_loss",
   currency: string,
 ): AccountRef => ({ kind, owner: "", currency });
 
@@ -184,25 +186,25 @@ export interface Paid {
   readonly upToMinor: bigint;
   readonly paidMinor: bigint;
   readonly shareMinor: bigint;
-  /** Where the money left: in flight, or (a late success, already given back) the deposit account. */
-  readonly from: "in_flight" | "deposit";
+  /** How much of it was in flight; the rest (a late success, already given back) left the deposit account. */
+  readonly inFlightMinor: bigint;
 }
 
 /** Paid, in one currency or across two, or for a bare request. */
 export function paid(p: PayoutParties, what: Paid): Posting {
-  const source = what.from === "in_flight" ? inFlight : atProvider;
-  const credit = source(p.depositAccountId, p.currency);
   const cause = `paid:${what.upToMinor}`;
-  if (p.accountCurrency === null) {
-    return posting(p.payoutId, cause, move(clearing(p.websiteId, p.currency), credit, what.paidMinor));
-  }
+  const leaves = (debit: AccountRef): Posting["lines"] => [
+    ...move(debit, inFlight(p.depositAccountId, p.currency), what.inFlightMinor),
+    ...move(debit, atProvider(p.depositAccountId, p.currency), what.paidMinor - what.inFlightMinor),
+  ];
+  if (p.accountCurrency === null) return posting(p.payoutId, cause, leaves(clearing(p.websiteId, p.currency)));
   const held = reserved(p.websiteId, p.accountCurrency);
-  if (p.accountCurrency === p.currency) return posting(p.payoutId, cause, move(held, credit, what.paidMinor));
+  if (p.accountCurrency === p.currency) return posting(p.payoutId, cause, leaves(held));
   return posting(
     p.payoutId,
     cause,
     move(held, own("fx_position", p.accountCurrency), what.shareMinor),
-    move(own("fx_position", p.currency), credit, what.paidMinor),
+    leaves(own("fx_position", p.currency)),
   );
 }
 
@@ -222,19 +224,19 @@ export const paidBeyond = (
 
 /** What came back: `returnedMinor` in the service's currency, `shareMinor` of it at the frozen rate in the account's. */
 export interface Returned {
-  /** The provider's id of the return, so that one return posts once. */
-  readonly returnId: string;
+  /** The cumulative amount returned: it only grows, so that one return posts once. */
+  readonly upToMinor: bigint;
   readonly returnedMinor: bigint;
   readonly shareMinor: bigint;
-  /** Came back beyond what was paid: an incident. */
-  readonly beyondMinor: bigint;
+  /** Came back of what stood in suspense, or beyond what was paid (an incident of its own). */
+  readonly suspenseMinor: bigint;
 }
 
 /** Money that came back stands at the provider and is the merchant's again. */
 export function returned(p: PayoutParties, what: Returned): Posting {
   const place = atProvider(p.depositAccountId, p.currency);
-  const cause = `returned:${what.returnId}`;
-  const beyond = move(place, own("incident_suspense", p.currency), what.beyondMinor);
+  const cause = `returned:${what.upToMinor}`;
+  const beyond = move(place, own("incident_suspense", p.currency), what.suspenseMinor);
   if (p.accountCurrency === null) {
     return posting(p.payoutId, cause, move(place, clearing(p.websiteId, p.currency), what.returnedMinor), beyond);
   }
@@ -272,6 +274,44 @@ export const settled = (
     move(reserved(websiteId, currency), own("commission", currency), amounts.feeMinor),
     move(reserved(websiteId, currency), available(websiteId, currency), amounts.restMinor),
   );
+
+/** The commission on what came back is given back. `upToMinor`: given back so far, with this. Account currency. */
+export const commissionReturned = (
+  requestId: string,
+  websiteId: string,
+  currency: string,
+  what: { readonly upToMinor: bigint; readonly feeMinor: bigint },
+): Posting =>
+  posting(
+    requestId,
+    `commission_returned:${what.upToMinor}`,
+    move(own("commission", currency), available(websiteId, currency), what.feeMinor),
+  );
+
+/** A person has settled an incident: who bears what stood in suspense, minor units of the payout's currency. */
+export const incidentSettled = (
+  p: PayoutParties,
+  what: {
+    readonly actId: string;
+    readonly amountMinor: bigint;
+    readonly shareMinor: bigint;
+    readonly by: "merchant" | "loss";
+  },
+): Posting => {
+  const suspense = own("incident_suspense", p.currency);
+  const cause = `incident_settled:${what.actId}`;
+  if (what.by === "loss" || p.accountCurrency === null) {
+    return posting(p.payoutId, cause, move(own("incident_loss", p.currency), suspense, what.amountMinor));
+  }
+  const merchant = available(p.websiteId, p.accountCurrency);
+  if (p.accountCurrency === p.currency) return posting(p.payoutId, cause, move(merchant, suspense, what.amountMinor));
+  return posting(
+    p.payoutId,
+    cause,
+    move(merchant, own("fx_position", p.accountCurrency), what.shareMinor),
+    move(own("fx_position", p.currency), suspense, what.amountMinor),
+  );
+};
 
 /** Approved movements of funds, minor units of their currency. */
 export const deposited = (id: string, websiteId: string, place: AccountRef, amountMinor: bigint): Posting =>

@@ -11,7 +11,12 @@ export interface Website {
   /** Whether a bare payout request is dispatched by its routing scheme once its details are complete. */
   readonly requestAutoprocess: boolean;
   readonly lifetimeMinutes: number;
-  readonly requestLifetimeDays: number;
+  readonly requestLifetimeMs: number;
+  /** Whether what is at a provider is pulled back when an order's lifetime ends. */
+  readonly revokeAtExpiry: boolean;
+  readonly refundCommission: "keep" | "return";
+  /** Above this much of a currency, decimal text in major units, a second person confirms what moderators decide. */
+  readonly secondPersonAbove: Readonly<Record<string, string>>;
   readonly routingSchemeId: string | null;
   readonly rateSchemeId: string | null;
   readonly commerceSchemeId: string | null;

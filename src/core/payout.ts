@@ -104,6 +104,22 @@ export type SendState =
   /** A request may have arrived and nobody knows: only inquiries from here. */
   | "unknown";
 
+/** Where the call that reverses a payout stands: the revoke of a REVOKING one, the cancel of a CANCELLING one. */
+export type Reversal =
+  /** Nobody of ours has asked: the provider reverses by itself, or nothing is being reversed. */
+  | "none"
+  /** Asked for by a person or by the lifetime; not yet sent. */
+  | "due"
+  /** A request may be in flight; its holder has the lease. */
+  | "open"
+  /** The provider has taken the request and has not said that it is done. */
+  | "accepted"
+  /** A request may have arrived and nobody knows. */
+  | "unknown";
+
+/** What becomes of the money of a revoked payout: nothing by itself, or another route. */
+export type AfterRevoke = "stop" | "reroute";
+
 /** Evidence that a payout is not paid (docs/safety.md, Evidence). */
 export type Evidence = "D0" | "D1" | "D2" | "D3" | "D4";
 
@@ -136,7 +152,8 @@ export interface Payout {
   readonly currency: string;
   readonly amountMinor: bigint;
   readonly paymentInstrumentId: string | null;
-  readonly destinationHash: string;
+  /** Null while the payee's details are awaited. */
+  readonly destinationHash: string | null;
   readonly reference: string;
 
   /** SHA-256 (hex) of the request as built for the first send. */
@@ -150,8 +167,21 @@ export interface Payout {
   readonly lastLeaveTime: number | null;
   readonly firstSendTime: number | null;
 
+  /** Sent and neither paid nor back, as the ledger has it. */
+  readonly inFlightMinor: bigint;
+  /** What was paid and what came back, both cumulative: who is paid, reversed and paid again is paid twice. */
   readonly processedMinor: bigint;
   readonly returnedMinor: bigint;
+  /** What was paid beyond everything that the order covers, and has not come back: it stands in suspense. */
+  readonly incidentMinor: bigint;
+  readonly reversal: Reversal;
+  /** The last instant at which the request of the reversal could have left us. */
+  readonly reversalTime: number | null;
+  /** How often the provider, or the way to it, said *not now* to the reversal. */
+  readonly reversalNotNows: number;
+  /** How much a cancel is to bring back, minor units; null: all that is left. */
+  readonly cancelMinor: bigint | null;
+  readonly afterRevoke: AfterRevoke | null;
   readonly evidence: Evidence | null;
   readonly providerReference: string | null;
   readonly providerStatus: string | null;
@@ -161,6 +191,26 @@ export interface Payout {
   readonly createdTime: number;
   readonly updatedTime: number;
 }
+
+/** A payout of which nothing has been sent. */
+export const NOTHING_PAID = {
+  send: "none",
+  sends: 0,
+  notNows: 0,
+  inquiries: 0,
+  lastLeaveTime: null,
+  firstSendTime: null,
+  inFlightMinor: 0n,
+  processedMinor: 0n,
+  returnedMinor: 0n,
+  incidentMinor: 0n,
+  reversal: "none",
+  reversalTime: null,
+  reversalNotNows: 0,
+  cancelMinor: null,
+  afterRevoke: null,
+  evidence: null,
+} as const;
 
 /** What a payout counts in its request with, in minor units of the request's currency. */
 export function countedMinor(payout: Payout): bigint {

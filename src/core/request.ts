@@ -61,8 +61,8 @@ export const BLOCK_REASONS = [
 export type BlockReason = (typeof BLOCK_REASONS)[number];
 export type Canceler = "merchant" | "customer";
 
-/** Somebody asked for the end; what is open is followed, nothing new is made. */
-export type EndAsked = "terminate" | "cancel" | "expire";
+/** Somebody asked for the end; what is open is followed, nothing new is made. `accept`: what is paid is enough. */
+export type EndAsked = "terminate" | "cancel" | "expire" | "accept";
 
 export interface PayoutRequest {
   readonly organizationId: string;
@@ -89,6 +89,11 @@ export interface PayoutRequest {
   readonly moderationRequired: boolean;
   readonly attemptsLimit: number;
   readonly allowPartially: boolean;
+  /** Whether several payouts may share the amount where no route can carry it whole, and whether all at once. */
+  readonly isSplit: boolean;
+  readonly isParallel: boolean;
+  /** A provider said that the payee's details are wrong: a bare request waits for others. */
+  readonly areDetailsRefused: boolean;
   readonly endAsked: EndAsked | null;
   readonly canceledBy: Canceler | null;
   readonly cancelDescription: string | null;

@@ -1,4 +1,5 @@
 /** Routing: which deposit account carries a payout, and why not the others (docs/domain.md, Routing). */
+import { min } from "./money.ts";
 import type { Resolution } from "./resolution.ts";
 import { assert } from "./result.ts";
 
@@ -114,6 +115,8 @@ export interface RoutingDecision {
   /** Nothing was chosen, but only for want of money at the provider: waiting may help. */
   readonly awaitsFunds: boolean;
   readonly dropped: readonly { readonly route: string; readonly why: Dropped }[];
+  /** The route that was asked for by name and cannot carry it. */
+  readonly refused?: Candidate;
 }
 
 function whyDropped(candidate: Candidate | undefined, question: RoutingQuestion): Dropped | null {
@@ -202,6 +205,34 @@ function routeBySet(
   }
   const resolution = dropped.length > 0 ? "STRATEGY_CONFIGURED_ROUTES_WERE_FILTERED" : last.resolution;
   return { chosen: null, resolution, awaitsFunds, dropped };
+}
+
+/** Decides on one route that a person has named, whatever the scheme says. */
+export function routeOnly(candidate: Candidate, question: RoutingQuestion): RoutingDecision {
+  const why = whyDropped(candidate, question);
+  if (why === null) return { chosen: candidate, resolution: null, awaitsFunds: false, dropped: [] };
+  const resolution = "STRATEGY_CONFIGURED_ROUTES_WERE_FILTERED";
+  const awaitsFunds = why === "insufficient_funds";
+  return { chosen: null, resolution, awaitsFunds, dropped: [{ route: candidate.route.id, why }], refused: candidate };
+}
+
+/** What each route of a leaf could carry, minor units, in the leaf's order: the limits that are about the amount. */
+export function capacitiesOf(
+  leaf: RoutingLeaf | undefined,
+  candidates: ReadonlyMap<string, Candidate>,
+  question: Omit<RoutingQuestion, "amountMinor">,
+): readonly { readonly routeId: string; readonly minMinor: bigint; readonly maxMinor: bigint }[] {
+  return routesOf(leaf).flatMap((routeId) => {
+    const candidate = candidates.get(routeId);
+    if (candidate === undefined) return [];
+    const { minAmountMinor, maxAmountMinor } = candidate.route;
+    const minMinor = minAmountMinor ?? 1n;
+    // Asked about the least that it takes, and as if it had that: what remains are the filters that no amount changes.
+    const why = whyDropped({ ...candidate, spendableMinor: minMinor }, { ...question, amountMinor: minMinor });
+    if (why !== null) return [];
+    const spendable = candidate.spendableMinor;
+    return [{ routeId, minMinor, maxMinor: maxAmountMinor === null ? spendable : min(maxAmountMinor, spendable) }];
+  });
 }
 
 /** Every route that a scheme may lead to for a service, so that their balances can be read before deciding. */

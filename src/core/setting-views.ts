@@ -11,6 +11,8 @@ function around(row: { version: number; createdTime: number; updatedTime: number
   return { version: row.version, createdTime: timeText(row.createdTime), updatedTime: timeText(row.updatedTime) };
 }
 
+const DAY_MS = 86_400_000;
+
 export function websiteView(website: Website, base: string): Shown {
   return {
     id: website.id,
@@ -19,7 +21,10 @@ export function websiteView(website: Website, base: string): Shown {
     autoprocess: website.autoprocess,
     payoutRequest: { autoprocess: website.requestAutoprocess },
     lifetimeMinutes: website.lifetimeMinutes,
-    requestLifetimeDays: website.requestLifetimeDays,
+    requestLifetimeDays: website.requestLifetimeMs / DAY_MS,
+    revokeAtExpiry: website.revokeAtExpiry,
+    refundCommission: website.refundCommission,
+    secondPersonAbove: website.secondPersonAbove,
     routingSchemeId: website.routingSchemeId,
     rateSchemeId: website.rateSchemeId,
     commerceSchemeId: website.commerceSchemeId,

@@ -1,23 +1,13 @@
 /** What payments and returns do to the ledger, and how an order closes (docs/domain.md, Ledger). */
 import type { Answer } from "./answer.ts";
 import { priceOfPaid } from "./fee.ts";
-import { dealOf, priceOf } from "./invoice.ts";
+import { dealOf, type Invoice, priceOf } from "./invoice.ts";
 import * as ledger from "./ledger.ts";
 import { max, min, share } from "./money.ts";
-import type { Payout, PayoutStatus } from "./payout.ts";
+import type { Payout } from "./payout.ts";
 import { PAYOUT_MEANING } from "./payout.ts";
 import { assert } from "./result.ts";
 import { type Draft, patchInvoice, patchPayout, payoutOf } from "./story.ts";
-
-/** Statuses in which a provider has paid something. */
-export const PAID_WALK_END: ReadonlySet<PayoutStatus> = new Set<PayoutStatus>(["PROCESSED", "PARTIALLY_PROCESSED"]);
-
-/** Where the money of a payout stands as long as it is not paid: on its way, at the provider, or never sent. */
-export function standsAt(payout: Payout): "in_flight" | "deposit" | "unsent" {
-  if (payout.firstSendTime === null) return "unsent";
-  const wasReversed = payout.evidence !== null || payout.processedMinor > 0n;
-  return wasReversed ? "deposit" : "in_flight";
-}
 
 /**
  * Records that a payout is paid up to `totalMinor` (minor units, cumulative). What the hold covers is taken from it;
@@ -28,24 +18,42 @@ export function postPaid(draft: Draft, id: string, totalMinor: bigint): void {
   const payout = payoutOf(draft, id);
   const delta = totalMinor - payout.processedMinor;
   if (delta <= 0n) return;
-  const from = standsAt(payout) === "in_flight" ? "in_flight" : "deposit";
   const coveredMinor = coverable(draft, payout, totalMinor);
+  const beyondMinor = delta - coveredMinor;
+  // Only what was sent can be in flight: anything beyond left the deposit account unannounced.
+  const coveredFlight = min(coveredMinor, payout.inFlightMinor);
+  const beyondFlight = min(beyondMinor, payout.inFlightMinor - coveredFlight);
   const parties = ledger.partiesOf(payout, draft.invoice);
-  patchPayout(draft, id, { processedMinor: totalMinor });
+  patchPayout(draft, id, {
+    processedMinor: totalMinor,
+    inFlightMinor: payout.inFlightMinor - coveredFlight - beyondFlight,
+    incidentMinor: payout.incidentMinor + beyondMinor,
+  });
   if (coveredMinor > 0n) {
     const shareMinor = takeFromHold(draft, coveredMinor);
-    draft.postings.push(ledger.paid(parties, { upToMinor: totalMinor, paidMinor: coveredMinor, shareMinor, from }));
+    draft.postings.push(
+      ledger.paid(parties, {
+        upToMinor: totalMinor,
+        paidMinor: coveredMinor,
+        shareMinor,
+        inFlightMinor: coveredFlight,
+      }),
+    );
   }
-  // Only what was sent can be in flight: anything beyond left the deposit account unannounced.
-  const beyond = delta - coveredMinor;
-  const stillInFlight = from === "in_flight" ? payout.amountMinor - coveredMinor : 0n;
-  const inFlightMinor = min(beyond, stillInFlight);
-  if (beyond > 0n) {
-    const unannouncedMinor = beyond - inFlightMinor;
-    draft.postings.push(ledger.paidBeyond(parties, { upToMinor: totalMinor, inFlightMinor, unannouncedMinor }));
-    reportOverpaid(draft, payout, beyond);
-  }
-  if (stillInFlight > inFlightMinor) draft.postings.push(ledger.cameBack(parties, stillInFlight - inFlightMinor));
+  if (beyondMinor === 0n) return;
+  const unannouncedMinor = beyondMinor - beyondFlight;
+  draft.postings.push(
+    ledger.paidBeyond(parties, { upToMinor: totalMinor, inFlightMinor: beyondFlight, unannouncedMinor }),
+  );
+  reportOverpaid(draft, payout, beyondMinor);
+}
+
+/** The provider has closed a payout: what of it is still in flight stands at the provider again. */
+export function endFlight(draft: Draft, id: string): void {
+  const payout = payoutOf(draft, id);
+  if (payout.inFlightMinor === 0n) return;
+  draft.postings.push(ledger.cameBack(ledger.partiesOf(payout, draft.invoice), payout.inFlightMinor));
+  patchPayout(draft, id, { inFlightMinor: 0n });
 }
 
 /** How much of a payment the order still covers, minor units of the service's currency. */
@@ -55,31 +63,39 @@ function coverable(draft: Draft, payout: Payout, totalMinor: bigint): bigint {
   const paidByOthers = others.reduce((sum, each) => sum + each.processedMinor - each.returnedMinor, 0n);
   const orderRoom = max(0n, draft.request.amountMinor - paidByOthers - (payout.processedMinor - payout.returnedMinor));
   const covered = min(withinMinor, orderRoom);
-  const { invoice } = draft;
-  if (invoice === null) return covered;
   // A hold that was released cannot be taken back: the merchant may have spent it.
-  return invoice.postedMinor + invoice.releasedMinor >= invoice.heldMinor ? 0n : covered;
+  return isHoldOpen(draft.invoice) ? covered : 0n;
+}
+
+/** Whether something is still held for an order. A bare request holds nothing and is covered by its owner. */
+export function isHoldOpen(invoice: Invoice | null): boolean {
+  return invoice === null || invoice.postedMinor + invoice.releasedMinor < invoice.heldMinor;
 }
 
 /** Uses up the hold for a payment; returns the account-currency share, so that all parts add up exactly. */
 function takeFromHold(draft: Draft, serviceMinor: bigint): bigint {
   const { invoice } = draft;
   if (invoice === null) return serviceMinor;
-  const shareMinor = shareOfPaid(invoice, serviceMinor);
+  const shareMinor = shareOf(invoice, invoice.processedServiceMinor, serviceMinor);
   patchInvoice(draft, {
     postedMinor: invoice.postedMinor + shareMinor,
+    processedMinor: invoice.processedMinor + shareMinor,
     processedServiceMinor: invoice.processedServiceMinor + serviceMinor,
   });
   return shareMinor;
 }
 
-function shareOfPaid(
-  invoice: { amountMinor: bigint; serviceAmountMinor: bigint; processedServiceMinor: bigint },
+/**
+ * The account-currency share of what is added to `beforeMinor`, both minor units of the service's currency. Cumulative
+ * and rounded down, as `share`; but what is paid, returned and paid again may add up to more than the order.
+ */
+function shareOf(
+  { amountMinor, serviceAmountMinor }: { amountMinor: bigint; serviceAmountMinor: bigint },
+  beforeMinor: bigint,
   addedMinor: bigint,
 ): bigint {
-  const { amountMinor, serviceAmountMinor, processedServiceMinor } = invoice;
-  const after = share(amountMinor, processedServiceMinor + addedMinor, serviceAmountMinor);
-  return after - share(amountMinor, processedServiceMinor, serviceAmountMinor);
+  const upTo = (serviceMinor: bigint): bigint => (amountMinor * serviceMinor) / serviceAmountMinor;
+  return upTo(beforeMinor + addedMinor) - upTo(beforeMinor);
 }
 
 function reportOverpaid(draft: Draft, payout: Payout, beyondMinor: bigint): void {
@@ -98,26 +114,39 @@ function reportOverpaid(draft: Draft, payout: Payout, beyondMinor: bigint): void
   draft.shutAccounts.set(payout.providerAccountId, "paid_too_much");
 }
 
-/** Records what came back, at the frozen rate; more than was paid is an incident. */
+/**
+ * Records what came back, at the frozen rate. What stood in suspense comes back first: the merchant never paid for
+ * it. More than was paid is an incident.
+ */
 export function postReturned(draft: Draft, id: string, answer: Answer): void {
   const payout = payoutOf(draft, id);
   const total = answer.returnedMinor ?? payout.processedMinor;
   const delta = total - payout.returnedMinor;
   if (delta <= 0n) return;
   const within = min(delta, payout.processedMinor - payout.returnedMinor);
+  const fromSuspense = min(within, payout.incidentMinor);
+  const merchantMinor = within - fromSuspense;
   const beyondMinor = delta - within;
   const { invoice } = draft;
-  const shareMinor = invoice === null ? within : shareOfReturn(invoice, payout, within);
+  const shareMinor = invoice === null ? merchantMinor : shareOf(invoice, invoice.refundedServiceMinor, merchantMinor);
   draft.postings.push(
     ledger.returned(ledger.partiesOf(payout, invoice), {
-      returnId: answer.returnId ?? total.toString(),
-      returnedMinor: within,
+      upToMinor: total,
+      returnedMinor: merchantMinor,
       shareMinor,
-      beyondMinor,
+      suspenseMinor: fromSuspense + beyondMinor,
     }),
   );
-  patchPayout(draft, id, { returnedMinor: payout.returnedMinor + within });
-  if (invoice !== null) patchInvoice(draft, { refundedMinor: invoice.refundedMinor + shareMinor });
+  patchPayout(draft, id, {
+    returnedMinor: payout.returnedMinor + within,
+    incidentMinor: payout.incidentMinor - fromSuspense,
+  });
+  if (invoice !== null) {
+    patchInvoice(draft, {
+      refundedMinor: invoice.refundedMinor + shareMinor,
+      refundedServiceMinor: invoice.refundedServiceMinor + merchantMinor,
+    });
+  }
   if (beyondMinor > 0n) {
     draft.items.push({
       kind: "payout",
@@ -129,32 +158,20 @@ export function postReturned(draft: Draft, id: string, answer: Answer): void {
   }
 }
 
-function shareOfReturn(
-  invoice: { amountMinor: bigint; serviceAmountMinor: bigint },
-  payout: Payout,
-  addedMinor: bigint,
-): bigint {
-  const { amountMinor, serviceAmountMinor } = invoice;
-  const after = share(amountMinor, payout.returnedMinor + addedMinor, serviceAmountMinor);
-  return after - share(amountMinor, payout.returnedMinor, serviceAmountMinor);
-}
-
 /**
  * Closes the invoice's hold: the commission on what was paid is earned, the rest goes back to the merchant. Happens
  * once, when the request settles. Account currency.
  */
 export function closeHold(draft: Draft): void {
   const { invoice } = draft;
-  if (invoice === null || invoice.heldMinor === 0n) return;
+  if (invoice === null || !isHoldOpen(invoice)) return;
   const open = invoice.heldMinor - invoice.postedMinor - invoice.releasedMinor;
-  if (open === 0n) return;
   const feeMinor = min(earnedFee(draft), open);
   const restMinor = open - feeMinor;
   draft.postings.push(ledger.settled(draft.request.id, invoice.websiteId, invoice.currency, { feeMinor, restMinor }));
   patchInvoice(draft, {
     postedMinor: invoice.postedMinor + feeMinor,
     releasedMinor: invoice.releasedMinor + restMinor,
-    processedMinor: invoice.postedMinor,
     processedFeeMinor: feeMinor,
   });
 }
@@ -164,6 +181,43 @@ function earnedFee(draft: Draft): bigint {
   const { invoice } = draft;
   assert(invoice !== null, "a commission is earned on an invoice");
   return priceOfPaid(dealOf(invoice), priceOf(invoice), invoice.processedServiceMinor).feeMinor;
+}
+
+/** Gives back the commission on what came back, where the website says so: cumulative, so that parts add up. */
+export function returnCommission(draft: Draft): void {
+  const { invoice } = draft;
+  if (invoice === null || invoice.processedMinor === 0n || invoice.processedFeeMinor === 0n) return;
+  const due = share(
+    invoice.processedFeeMinor,
+    min(invoice.refundedMinor, invoice.processedMinor),
+    invoice.processedMinor,
+  );
+  const feeMinor = due - invoice.refundedFeeMinor;
+  if (feeMinor <= 0n) return;
+  const { websiteId, currency } = invoice;
+  draft.postings.push(ledger.commissionReturned(draft.request.id, websiteId, currency, { upToMinor: due, feeMinor }));
+  patchInvoice(draft, { refundedFeeMinor: due });
+}
+
+/**
+ * A person settles what of a payout stands in suspense: the merchant bears it (then it counts as paid for the
+ * invoice), or we do. Answers with the minor units settled. The merchant's available balance may refuse it.
+ */
+export function settleIncident(draft: Draft, id: string, how: { actId: string; by: "merchant" | "loss" }): bigint {
+  const payout = payoutOf(draft, id);
+  const amountMinor = payout.incidentMinor;
+  const { invoice } = draft;
+  const shareMinor = invoice === null ? amountMinor : shareOf(invoice, invoice.processedServiceMinor, amountMinor);
+  const parties = ledger.partiesOf(payout, invoice);
+  draft.postings.push(ledger.incidentSettled(parties, { ...how, amountMinor, shareMinor }));
+  patchPayout(draft, id, { incidentMinor: 0n });
+  if (invoice !== null && how.by === "merchant") {
+    patchInvoice(draft, {
+      processedMinor: invoice.processedMinor + shareMinor,
+      processedServiceMinor: invoice.processedServiceMinor + amountMinor,
+    });
+  }
+  return amountMinor;
 }
 
 /** Whether anything of a payout is still on its way back from a reversal. */

@@ -6,7 +6,7 @@
 import { INVOICE, INVOICE_STATUS_OF, type Invoice, type InvoiceStatus } from "./invoice.ts";
 import type { Posting } from "./ledger.ts";
 import { moveName } from "./machine.ts";
-import { PAYOUT, type Payout, type PayoutStatus } from "./payout.ts";
+import { isPlannedOrOpen, PAYOUT, type Payout, type PayoutStatus } from "./payout.ts";
 import { arithmetic, type DispatchStatus, type PayoutRequest, REQUEST } from "./request.ts";
 import { assert } from "./result.ts";
 
@@ -47,6 +47,7 @@ export const ITEM_REASONS = {
   account_refused: "The provider refuses our account; nothing new is sent there.",
   internal_fault: "Bursar itself could not go on with it.",
   payout_unknown: "A verified message speaks of a payout that we do not know.",
+  second_person: "What a moderator has decided waits for a second person.",
 } as const;
 
 export type ItemReason = keyof typeof ITEM_REASONS;
@@ -205,9 +206,10 @@ export function foldPayouts(draft: Draft): void {
   if (draft.invoice !== null) draft.invoice = { ...draft.invoice, moderationRequired: isFlagged };
 }
 
-/** Whether something is paid, less than asked, and a person must say how it goes on. */
+/** Whether something of an invoice is paid, less than asked, and a person must say how it goes on. */
 export function awaitsDecision(draft: Draft): boolean {
   const { request } = draft;
-  const isStuckPart = request.dispatchStatus === "PENDING" && request.paidMinor > 0n && !request.allowPartially;
-  return isStuckPart && request.paidMinor < request.amountMinor && request.endAsked === null;
+  if (request.invoiceId === null || request.allowPartially || request.endAsked !== null) return false;
+  const isPart = request.paidMinor > 0n && request.paidMinor < request.amountMinor;
+  return isPart && request.dispatchStatus === "PENDING" && !draft.payouts.some(isPlannedOrOpen);
 }

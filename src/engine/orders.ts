@@ -1,20 +1,17 @@
 /** Stories between rows and decisions: loading one, letting core decide, and writing everything that follows. */
-import type { TruthSheet } from "../connectors/contract.ts";
-import { advance, type Routed, type World } from "../core/dispatch.ts";
+import { advance } from "../core/dispatch.ts";
 import type { Refusal } from "../core/errors.ts";
 import { sha256 } from "../core/ids.ts";
 import type { Invoice } from "../core/invoice.ts";
-import type { Website } from "../core/merchant.ts";
-import type { SendTruth } from "../core/news.ts";
 import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
 import { assert, ok, type Result } from "../core/result.ts";
-import { type Candidate, route, routesOf } from "../core/routing.ts";
 import { type Draft, type Item, patchPayout, type Story } from "../core/story.ts";
 import type { ProviderErrand, Seen } from "./command.ts";
 import { announce } from "./commands/webhooks.ts";
 import type { Context } from "./context.ts";
 import type { History, TableName, Want } from "./ports.ts";
-import { type ProviderSetup, routingLeaf, type Setup } from "./setup.ts";
+import type { Setup } from "./setup.ts";
+import { openDestination, providerOf, worldOf } from "./world.ts";
 
 /** What names a story. */
 export interface StoryKey {
@@ -56,12 +53,19 @@ export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[]
       by: "primary",
       keys: [[organizationId, key.requestId, payout.part]],
     })),
+    { table: "paymentInstrument", by: "primary", keys: instrumentKeys(organizationId, payouts) },
     {
       table: "moderationItem",
       by: "moderation_item_by_subject",
       keys: subjects.map((subject) => [organizationId, subject]),
     },
   ];
+}
+
+/** The instruments that payouts were sent to: their request may have another one by now. */
+function instrumentKeys(organizationId: string, payouts: readonly Payout[]): readonly (readonly string[])[] {
+  const ids = payouts.map((payout) => payout.paymentInstrumentId).filter((id) => id !== null);
+  return [...new Set(ids)].map((id) => [organizationId, id]);
 }
 
 /** The ledger accounts that an order of this website may touch. */
@@ -84,109 +88,10 @@ export function storyOf(context: Context, requestId: string): Story | null {
   return { request, invoice, payouts };
 }
 
-/** A connector's truth as core reads it. The wait window exists only where all of its parts are declared. */
-export function sendTruth(truth: TruthSheet): SendTruth {
-  const { lateArrivalMs, inquiryLagMs } = truth;
-  const isDeclared = lateArrivalMs !== null && inquiryLagMs !== null;
-  return {
-    leaseMs: truth.leaseMs,
-    leaseMarginMs: truth.leaseMarginMs,
-    waitWindowMs: isDeclared ? truth.timeoutMs + lateArrivalMs + inquiryLagMs + truth.workerPauseMs : null,
-    isInquiryComplete: truth.inquiry.complete,
-    inquiryScheduleMs: truth.inquiry.scheduleMs,
-  };
-}
-
-/** The provider account of a payout, with its connector. */
-export function providerOf(context: Context, payout: Payout): ProviderSetup {
-  const provider = context.setup.providers.get(payout.providerAccountId);
-  assert(provider !== undefined, `the connector ${payout.connector} of payout ${payout.id} is installed`);
-  return provider;
-}
-
-/** Whether anything new may be sent for this organization at all. */
-export function isSendingOpen(context: Context): boolean {
-  return context.moment.isGateOpen && context.lock.gate === "open";
-}
-
 /** Carries a story on and writes what follows. */
 export function carryOn(context: Context, draft: Draft): Result<null, Refusal> {
-  const website = context.rows.get("website", [context.organizationId, draft.request.websiteId]);
-  assert(website !== null, `website ${draft.request.websiteId} is loaded`);
-  advance(draft, worldOf(context, draft, website));
+  advance(draft, worldOf(context, draft));
   return saveStory(context, draft);
-}
-
-function worldOf(context: Context, draft: Draft, website: Website): World {
-  return {
-    newId: () => context.newId(),
-    mayDispatch: draft.request.invoiceId !== null || website.requestAutoprocess,
-    route: (excluded) => routeStory(context, draft, { website, excluded }),
-    takeSendSlot: (payout) => isSendingOpen(context) && context.takeSlot(payout.providerAccountId),
-  };
-}
-
-function routeStory(context: Context, draft: Draft, by: { website: Website; excluded: ReadonlySet<string> }): Routed {
-  const { setup } = context;
-  const { request } = draft;
-  const service = request.service ?? "";
-  const { leaf, revision } = routingLeaf(setup, by.website.routingSchemeId, service);
-  const candidates = new Map<string, Candidate>();
-  for (const id of routesOf(leaf)) {
-    const candidate = candidateOf(context, id);
-    if (candidate !== null) candidates.set(id, candidate);
-  }
-  const decision = route(leaf, candidates, {
-    service,
-    currency: request.currency,
-    amountMinor: request.availableMinor,
-    excluded: by.excluded,
-    random: context.random(),
-  });
-  const provider = decision.chosen === null ? undefined : setup.providers.get(decision.chosen.providerAccountId);
-  if (provider === undefined) return { decision, revision, connector: null };
-  const { connector } = provider;
-  const { alphabet, maxLength } = connector.truth.reference;
-  const destination = openDestination(context, draft);
-  return {
-    decision,
-    revision,
-    connector: {
-      name: connector.name,
-      reference: { alphabet, maxLength },
-      truth: sendTruth(connector.truth),
-      destinationHash: connector.destinationHash(destination),
-    },
-  };
-}
-
-function candidateOf(context: Context, routeId: string): Candidate | null {
-  const { setup } = context;
-  const found = setup.routes.get(routeId);
-  const deposit = found === undefined ? undefined : setup.deposits.get(found.depositAccountId);
-  const provider = deposit === undefined ? undefined : setup.providers.get(deposit.providerAccountId);
-  if (found === undefined || deposit === undefined || provider === undefined) return null;
-  // The gate may have been shut by a command of this very batch, which the cached setup cannot know.
-  const row = context.rows.get("providerAccount", [context.organizationId, provider.row.id]) ?? provider.row;
-  const account = context.account({ kind: "deposit", owner: deposit.id, currency: deposit.currency });
-  return {
-    route: found,
-    providerAccountId: provider.row.id,
-    currency: deposit.currency,
-    isGateOpen: row.gate === "open",
-    spendableMinor: account.balanceMinor - deposit.minimalBalanceMinor,
-  };
-}
-
-/** The payee's details of a story, unsealed. */
-export function openDestination(context: Context, draft: Pick<Draft, "request">): Readonly<Record<string, string>> {
-  const { destination, destinationHash } = draft.request;
-  assert(destination !== null && destinationHash !== null, "a story that is paid has a destination");
-  return context.setup.safe.open(destination, destinationBinding(context.organizationId, destinationHash));
-}
-
-export function destinationBinding(organizationId: string, destinationHash: string): string {
-  return `destination:${organizationId}:${destinationHash}`;
 }
 
 /** Writes a decided draft: rows, history, postings, wake-ups, items, and the errands of its leases. */
@@ -406,6 +311,7 @@ export function openItem(context: Context, item: Item): void {
     status: "open",
     count: 1,
     details: item.details,
+    assignee: null,
     openedTime: now,
     closedTime: null,
     version: 1,

@@ -116,9 +116,30 @@ export interface ModerationItem {
   readonly status: "open" | "closed";
   readonly count: number;
   readonly details: unknown;
+  /** Who of the merchant's people takes care of it; null: nobody yet. */
+  readonly assignee: string | null;
   readonly openedTime: number;
   readonly closedTime: number | null;
   readonly version: number;
+}
+
+/** What a person did, or wants to do, about something: who, when, why. Never deleted. */
+export interface ModerationAct {
+  readonly organizationId: string;
+  readonly id: string;
+  readonly kind: string;
+  readonly subjectKind: "payout" | "request" | "item";
+  readonly subject: string;
+  /** `proposed`: waits for a second person. */
+  readonly status: "done" | "proposed" | "withdrawn";
+  readonly actor: string;
+  readonly confirmedBy: string | null;
+  readonly reason: string;
+  /** What else was said: the verdict, the evidence, the figures. */
+  readonly body: unknown;
+  readonly version: number;
+  readonly createdTime: number;
+  readonly updatedTime: number;
 }
 
 /** Where the merchant hears of changes. */
@@ -177,6 +198,7 @@ export interface Tables {
   openPart: OpenPart;
   work: Work;
   moderationItem: ModerationItem;
+  moderationAct: ModerationAct;
   webhookEndpoint: WebhookEndpoint;
   delivery: Delivery;
   idempotency: Idempotency;

@@ -26,6 +26,7 @@ const KEYS: { readonly [T in TableName]: readonly (keyof Tables[T] & string)[] }
   openPart: ["organizationId", "requestId", "part"],
   work: ["organizationId", "kind", "subject"],
   moderationItem: ["organizationId", "id"],
+  moderationAct: ["organizationId", "id"],
   webhookEndpoint: ["organizationId", "id"],
   delivery: ["organizationId", "id"],
   idempotency: ["organizationId", "key"],

@@ -31,7 +31,14 @@ const WEBSITE_DOC = Type.Object(
       { description: "How payout requests without an invoice are treated." },
     ),
     lifetimeMinutes: Type.Integer({ description: "How long an invoice lives, unless it says otherwise." }),
-    requestLifetimeDays: Type.Integer({ description: "How long a bare request lives." }),
+    requestLifetimeDays: Type.Number({ description: "How long a bare request lives, in days." }),
+    revokeAtExpiry: flag("What is at a provider is pulled back when a lifetime ends."),
+    refundCommission: Type.Union([Type.Literal("keep"), Type.Literal("return")], {
+      description: "Whether the commission on what comes back is given back.",
+    }),
+    secondPersonAbove: Type.Record(Type.String(), Type.String(), {
+      description: "By currency, in major units: above it a second person confirms what moderators decide.",
+    }),
     routingSchemeId: idOrNull("Which routes carry its payouts; null: none, so nothing is paid."),
     rateSchemeId: idOrNull("At which rates other currencies are paid; null: none."),
     commerceSchemeId: idOrNull("What commission it pays; null: none."),

@@ -1,6 +1,6 @@
 /**
- * The table of tables: every table described once. The PostgreSQL store, the memory store, the schema test and the
- * first migration all read this; no SQL of a single table stands anywhere else.
+ * The table of tables: every table described once. The PostgreSQL store, the memory store and the schema test all
+ * read this; no SQL of a single table stands anywhere else.
  */
 import type { TableName, Tables } from "../engine/ports.ts";
 import {
@@ -33,7 +33,10 @@ const website: Table<Tables["website"]> = {
     autoprocess: flag,
     requestAutoprocess: flag,
     lifetimeMinutes: int,
-    requestLifetimeDays: int,
+    requestLifetimeMs: long,
+    revokeAtExpiry: flag,
+    refundCommission: text,
+    secondPersonAbove: json,
     routingSchemeId: orNull("text"),
     rateSchemeId: orNull("text"),
     commerceSchemeId: orNull("text"),
@@ -291,6 +294,7 @@ export const TABLES: { readonly [T in TableName]: Table<Tables[T]> } = {
       status: text,
       count: int,
       details: orNull("json"),
+      assignee: orNull("text"),
       openedTime: time,
       closedTime: orNull("time"),
       version: int,
@@ -302,6 +306,27 @@ export const TABLES: { readonly [T in TableName]: Table<Tables[T]> } = {
         where: { sql: "status = 'open'", holds: (row) => row.status === "open" },
       },
     },
+  },
+  moderationAct: {
+    scope: "tenant",
+    primary: ["organizationId", "id"],
+    guard: "version",
+    columns: {
+      organizationId: text,
+      id: uuid,
+      kind: text,
+      subjectKind: text,
+      subject: text,
+      status: text,
+      actor: text,
+      confirmedBy: orNull("text"),
+      reason: text,
+      body: orNull("json"),
+      version: int,
+      createdTime: time,
+      updatedTime: time,
+    },
+    lookups: { moderation_act_by_subject: ["organizationId", "subject"] },
   },
   webhookEndpoint: {
     scope: "tenant",

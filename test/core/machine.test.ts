@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { WALKS } from "../../src/core/facts.ts";
 import { INVOICE, INVOICE_STATUS_OF, type InvoiceStatus } from "../../src/core/invoice.ts";
 import { type Machine, machine } from "../../src/core/machine.ts";
-import { WALKS } from "../../src/core/news.ts";
 import { PAYOUT, PAYOUT_MEANING, type PayoutStatus } from "../../src/core/payout.ts";
 import { type DispatchStatus, PUBLIC_STATUSES, REQUEST } from "../../src/core/request.ts";
 import { FACTS, RESOLUTIONS } from "../../src/core/resolution.ts";

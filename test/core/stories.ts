@@ -1,11 +1,13 @@
 /** Stories for tests of core: an order of 100 USD, decided without a database. */
 import type { Answer } from "../../src/core/answer.ts";
-import { advance, invoke, type World } from "../../src/core/dispatch.ts";
+import { advance } from "../../src/core/dispatch.ts";
+import type { SendTruth } from "../../src/core/doubt.ts";
 import { type FeeTerms, price } from "../../src/core/fee.ts";
 import { freezeTerms, type Invoice } from "../../src/core/invoice.ts";
 import * as ledger from "../../src/core/ledger.ts";
-import { hear, type News, type SendTruth } from "../../src/core/news.ts";
+import { hear, type News } from "../../src/core/news.ts";
 import type { Payout } from "../../src/core/payout.ts";
+import { invoke, type World } from "../../src/core/payout-plan.ts";
 import { ONE, type Ratio, ratio } from "../../src/core/rate.ts";
 import type { PayoutRequest } from "../../src/core/request.ts";
 import type { Candidate } from "../../src/core/routing.ts";
@@ -39,6 +41,11 @@ export interface OrderOptions {
   readonly attemptsLimit?: number;
   readonly routes?: readonly string[];
   readonly isBare?: boolean;
+  readonly isSplit?: boolean;
+  readonly isParallel?: boolean;
+  /** The most that each route carries, minor units. */
+  readonly limitMinor?: bigint;
+  readonly returnsCommission?: boolean;
   /** No send slot is free: payouts wait in READY. */
   readonly isHeld?: boolean;
 }
@@ -52,11 +59,15 @@ export class Telling {
   readonly items: string[] = [];
   readonly #routes: readonly string[];
   readonly #isHeld: boolean;
+  readonly #limitMinor: bigint;
+  readonly #returnsCommission: boolean;
   #ids = 0;
 
   constructor(options: OrderOptions = {}) {
     this.#routes = options.routes ?? ["r1", "r2"];
     this.#isHeld = options.isHeld ?? false;
+    this.#limitMinor = options.limitMinor ?? 10n ** 12n;
+    this.#returnsCommission = options.returnsCommission ?? false;
     const invoice = options.isBare ? null : invoiceOf(options, this.now);
     const request = requestOf(options, invoice, this.now);
     this.draft = begin(request, { now: invoice, before: null }, this.now);
@@ -72,13 +83,23 @@ export class Telling {
   world(): World {
     return {
       mayDispatch: true,
+      revokesAtExpiry: false,
+      returnsCommission: this.#returnsCommission,
+      canRevoke: () => true,
+      destinationHashOf: () => "payee",
+      truthOf: () => TRUTH,
+      capacities: ({ excluded }) =>
+        this.#routes
+          .filter((routeId) => !excluded.has(routeId))
+          .map((routeId) => ({ routeId, minMinor: 1n, maxMinor: this.#limitMinor })),
       newId: () => {
         this.#ids += 1;
         return `p${this.#ids}`;
       },
       takeSendSlot: () => !this.#isHeld,
-      route: (excluded) => {
-        const id = this.#routes.find((each) => !excluded.has(each));
+      route: ({ amountMinor, excluded }) => {
+        const isAble = amountMinor <= this.#limitMinor;
+        const id = isAble ? this.#routes.find((each) => !excluded.has(each)) : undefined;
         if (id === undefined) {
           const resolution = "STRATEGY_CONFIGURED_ROUTES_WERE_FILTERED" as const;
           return {
@@ -224,6 +245,8 @@ function invoiceOf(options: OrderOptions, now: number): Invoice {
     autoprocess: true,
     attemptsLimit: options.attemptsLimit ?? 5,
     allowPartially: options.allowPartially ?? false,
+    isSplit: options.isSplit ?? false,
+    isParallel: options.isParallel ?? false,
     description: null,
     descriptor: null,
     metadata: null,
@@ -238,6 +261,8 @@ function invoiceOf(options: OrderOptions, now: number): Invoice {
     processedFeeMinor: 0n,
     processedServiceMinor: 0n,
     refundedMinor: 0n,
+    refundedServiceMinor: 0n,
+    refundedFeeMinor: 0n,
     expiresTime: now + 1e9,
     createdTime: now,
     updatedTime: now,
@@ -269,6 +294,9 @@ function requestOf(options: OrderOptions, invoice: Invoice | null, now: number):
     moderationRequired: false,
     attemptsLimit: options.attemptsLimit ?? 5,
     allowPartially: options.allowPartially ?? false,
+    isSplit: options.isSplit ?? false,
+    isParallel: options.isParallel ?? false,
+    areDetailsRefused: false,
     endAsked: null,
     canceledBy: null,
     cancelDescription: null,

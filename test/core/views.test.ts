@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { PAYOUT_MEANING, PAYOUT_STATUSES, type Payout, type PayoutStatus } from "../../src/core/payout.ts";
+import {
+  NOTHING_PAID,
+  PAYOUT_MEANING,
+  PAYOUT_STATUSES,
+  type Payout,
+  type PayoutStatus,
+} from "../../src/core/payout.ts";
 import type { PayoutRequest } from "../../src/core/request.ts";
 import { InvariantBroken } from "../../src/core/result.ts";
 import {
@@ -39,6 +45,9 @@ const REQUEST: PayoutRequest = {
   moderationRequired: false,
   attemptsLimit: 5,
   allowPartially: false,
+  isSplit: false,
+  isParallel: false,
+  areDetailsRefused: false,
   endAsked: null,
   canceledBy: null,
   cancelDescription: null,
@@ -78,15 +87,7 @@ const PAYOUT: Payout = {
   destinationHash: "hash-of-the-payee",
   reference: "ref",
   requestHash: null,
-  send: "none",
-  sends: 0,
-  notNows: 0,
-  inquiries: 0,
-  lastLeaveTime: null,
-  firstSendTime: null,
-  processedMinor: 0n,
-  returnedMinor: 0n,
-  evidence: null,
+  ...NOTHING_PAID,
   providerReference: null,
   providerStatus: null,
   providerCode: null,

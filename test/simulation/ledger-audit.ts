@@ -4,7 +4,6 @@ import type { InvoiceStatus } from "../../src/core/invoice.ts";
 import type { Entry } from "../../src/core/ledger.ts";
 import { accountId, balanceAfter } from "../../src/core/ledger.ts";
 import { isPlannedOrOpen, PAYOUT_MEANING } from "../../src/core/payout.ts";
-import { standsAt } from "../../src/core/settlement.ts";
 import type { Tables } from "../../src/engine/ports.ts";
 import type { Change, Mirror } from "./mirror.ts";
 import type { Tally } from "./tally.ts";
@@ -88,9 +87,11 @@ export class LedgerAudit {
     }
     for (const payout of this.#mirror.rows("payout")) {
       if (payout.organizationId !== organizationId) continue;
-      const isOpen = PAYOUT_MEANING[payout.status].class === "open" && standsAt(payout) === "in_flight";
+      const isOpen = PAYOUT_MEANING[payout.status].class === "open";
+      const isFirstFlight = isOpen && payout.evidence === null && payout.returnedMinor === 0n;
       const account = accountId({ kind: "in_flight", owner: payout.depositAccountId, currency: payout.currency });
-      add(account, isOpen ? payout.amountMinor : 0n);
+      const missing = payout.amountMinor - payout.processedMinor;
+      add(account, isFirstFlight && missing > 0n ? missing : 0n);
     }
     for (const [account, amount] of expected) {
       const balance = this.#mirror.get("ledgerAccount", [organizationId, account])?.balanceMinor ?? 0n;

@@ -1,13 +1,11 @@
 /** The database as its catalogue describes it, against the table of tables. */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import pg from "pg";
-import { FIRST_MIGRATION } from "../../scripts/render-schema.ts";
 import type { TableName } from "../../src/engine/ports.ts";
 import { indexedLookups, primaryName, sqlName } from "../../src/store/describe.ts";
 import { APP_ROLE, WAKER_ROLE } from "../../src/store/roles.ts";
-import { privilegesOf, renderSchema, SQL_TYPES } from "../../src/store/schema.ts";
+import { privilegesOf, SQL_TYPES } from "../../src/store/schema.ts";
 import { TABLE_NAMES, tableOf } from "../../src/store/tables.ts";
 import { testDatabase } from "../support/database.ts";
 
@@ -65,10 +63,6 @@ const CONSTRAINTS = `
 );
 
 describe("the migrated database is what tables.ts says", () => {
-  test("the committed migration is the rendered schema", () => {
-    equal(readFileSync(FIRST_MIGRATION, "utf8"), renderSchema());
-  });
-
   test("its tables", async () => {
     const found = await list(
       "select relname from pg_class where relnamespace = 'bursar'::regnamespace and relkind = 'r'",
@@ -89,12 +83,13 @@ describe("the migrated database is what tables.ts says", () => {
          where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum`,
         [relation],
       );
+      // Added columns come last; what a row is does not depend on their order.
       const described = Object.entries(table.columns).map(([member, { type, isNullable }]) => {
         const [base = "", collation = ""] = SQL_TYPES[type].split(" collate ");
         const spelled = base.replace("timestamptz", "timestamp with time zone");
         return `${sqlName(member)} ${spelled} ${collation.replaceAll('"', "")} ${isNullable ? "null" : "not null"}`;
       });
-      deepEqual(columns, described);
+      deepEqual(columns.sort(), described.sort());
 
       const constraints = await list(CONSTRAINTS, [relation]);
       const spelled = constraints.map((each) =>

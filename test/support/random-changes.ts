@@ -135,7 +135,10 @@ const LEGALISE: Readonly<Partial<Record<TableName, (row: MutableRow) => void>>> 
     row.amountMinor = money(row, "amountMinor") + 1n;
     if (money(row, "availableMinor") > money(row, "amountMinor")) row.availableMinor = row.amountMinor;
   },
-  payout: (row) => (row.amountMinor = money(row, "amountMinor") + 1n),
+  payout: (row) => {
+    row.amountMinor = money(row, "amountMinor") + 1n;
+    row.returnedMinor = money(row, "processedMinor");
+  },
 };
 
 /** Breaks one check of a row that keeps all of them. */
@@ -154,7 +157,12 @@ const BREAK: Readonly<Record<string, (row: MutableRow) => void>> = {
   request_available_within_amount: (row) => (row.availableMinor = money(row, "amountMinor") + 1n),
   request_overpaid_not_negative: (row) => (row.overpaidMinor = -1n),
   payout_amount_positive: (row) => (row.amountMinor = 0n),
-  payout_processed_not_negative: (row) => (row.processedMinor = -1n),
+  payout_processed_not_negative: (row) => {
+    row.processedMinor = -1n;
+    row.returnedMinor = -1n;
+  },
+  payout_in_flight_not_negative: (row) => (row.inFlightMinor = -1n),
+  payout_returned_within_processed: (row) => (row.returnedMinor = money(row, "processedMinor") + 1n),
   history_move_listed: (row) => (row.moves = [MOVE_NAMES[0], "payout.PAID>UNPAID"]),
 };
 

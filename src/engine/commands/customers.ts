@@ -5,8 +5,8 @@ import type { Customer, PaymentInstrument } from "../../core/merchant.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
-import { destinationBinding } from "../orders.ts";
 import type { TableName, Want } from "../ports.ts";
+import { destinationBinding } from "../world.ts";
 import { born, type Change, type Create, current, Faults, idOf, renewed, taken } from "./configuration.ts";
 import { findService } from "./invoice-order.ts";
 

@@ -9,8 +9,8 @@ import type { Customer, Website } from "../../core/merchant.ts";
 import { parseMajor, readDecimal } from "../../core/money.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import type { Context } from "../context.ts";
-import { destinationBinding } from "../orders.ts";
 import type { Setup } from "../setup.ts";
+import { destinationBinding } from "../world.ts";
 
 /** What a merchant asks for. Amounts are decimal text in major units; members that were not given are absent. */
 export interface InvoiceOrder {
@@ -38,6 +38,9 @@ export interface InvoiceOrder {
   readonly autoprocess?: boolean;
   readonly attemptsLimit?: number;
   readonly allowPartially?: boolean;
+  /** Whether several payouts may share the amount where no route can carry it whole, and whether all at once. */
+  readonly splitMode?: boolean;
+  readonly parallelMode?: boolean;
   readonly lifetimeMinutes?: number;
 }
 

@@ -12,16 +12,9 @@ import { assert, err, ok, type Result } from "../../core/result.ts";
 import { begin, moveInvoice, noteMove, reopen, stepInvoice } from "../../core/story.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
-import {
-  accountWants,
-  carryOn,
-  destinationBinding,
-  saveInvoiceAlone,
-  storyMore,
-  storyOf,
-  storyWants,
-} from "../orders.ts";
+import { accountWants, carryOn, saveInvoiceAlone, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
+import { destinationBinding } from "../world.ts";
 import {
   type CreateInvoice,
   checkOrder,
@@ -210,6 +203,8 @@ const NOTHING_PAID = {
   processedFeeMinor: 0n,
   processedServiceMinor: 0n,
   refundedMinor: 0n,
+  refundedServiceMinor: 0n,
+  refundedFeeMinor: 0n,
 } as const;
 
 function newInvoice(
@@ -239,6 +234,8 @@ function newInvoice(
     autoprocess: order.autoprocess ?? website.autoprocess,
     attemptsLimit: order.attemptsLimit ?? DEFAULT_ATTEMPTS,
     allowPartially: order.allowPartially ?? false,
+    isSplit: order.splitMode ?? false,
+    isParallel: order.parallelMode ?? false,
     description: order.description ?? null,
     descriptor: order.descriptor ?? null,
     metadata: order.metadata ?? null,
@@ -317,6 +314,9 @@ function requestOf(context: Context, invoice: Invoice, id: string): PayoutReques
     moderationRequired: false,
     attemptsLimit: invoice.attemptsLimit,
     allowPartially: invoice.allowPartially,
+    isSplit: invoice.isSplit,
+    isParallel: invoice.isParallel,
+    areDetailsRefused: false,
     endAsked: null,
     canceledBy: null,
     cancelDescription: null,

@@ -1,24 +1,17 @@
 /** What became of a provider call: written under the fence of its lease, in the epoch in which it was sent. */
 import type { Connector } from "../../connectors/contract.ts";
+import { needsWake } from "../../core/doubt.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { hear, type News } from "../../core/news.ts";
-import { isPlannedOrOpen, type Operation, type Payout } from "../../core/payout.ts";
+import type { Operation, Payout } from "../../core/payout.ts";
 import type { Resolution } from "../../core/resolution.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
-import { patchPayout, reopen, wakePayout } from "../../core/story.ts";
+import { type Draft, patchPayout, reopen, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type ProviderErrand } from "../command.ts";
 import type { Context } from "../context.ts";
-import {
-  carryOn,
-  openDestination,
-  providerOf,
-  saveStory,
-  sendTruth,
-  storyMore,
-  storyOf,
-  storyWants,
-} from "../orders.ts";
+import { carryOn, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { HttpOutcome } from "../ports.ts";
+import { providerOf, queryOf, sendTruth } from "../world.ts";
 
 export interface Outcome {
   readonly errand: ProviderErrand;
@@ -49,7 +42,7 @@ function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"
     // Somebody else has the lease: what we heard of a send is evidence, and the inquiry that it wakes decides. The
     // answer to an older question wakes nobody: askers that take longer than the sweep would overtake each other for
     // ever, none of them still holding the lease when it is answered.
-    if (work === null || !isPlannedOrOpen(payout) || errand.operation === "inquire") return ok("stale");
+    if (work === null || !needsWake(payout) || errand.operation === "inquire") return ok("stale");
     context.commandId(draft.request.id);
     wakePayout(draft, payout.id, context.now);
     const saved = saveStory(context, draft);
@@ -66,7 +59,7 @@ function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"
 /** What an outcome says, in core's words. Reading is the connector's; a lost answer has nothing to read. */
 function read(
   context: Context,
-  about: { payout: Payout; draft: Parameters<typeof openDestination>[1]; connector: Connector },
+  about: { payout: Payout; draft: Draft; connector: Connector },
   { errand, outcome }: Outcome,
 ): News {
   const { operation } = errand;
@@ -79,18 +72,10 @@ function read(
       return lost(operation, "CONNECTION_ERROR");
     case "answer": {
       const { payout, connector } = about;
-      const destination = openDestination(context, about.draft);
-      const query = {
-        reference: payout.reference,
-        providerReference: payout.providerReference,
-        amountMinor: payout.amountMinor,
-        currency: payout.currency,
-        destination,
-        service: payout.service,
-        description: about.draft.request.description,
-      };
-      const call = callOf(connector, operation);
-      const answer = call.read(outcome.result, query);
+      const { service, cancelMinor } = payout;
+      const query = { ...queryOf(context, about.draft, payout), service, cancelMinor };
+      const { description } = about.draft.request;
+      const answer = callOf(connector, operation).read(outcome.result, { ...query, description });
       return { kind: "answer", operation, answer, askedTime: errand.askedTime };
     }
   }

@@ -9,8 +9,9 @@ import { assert, err, ok, type Result } from "../../core/result.ts";
 import { begin, type Draft, noteMove, patchRequest, reopen } from "../../core/story.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
-import { carryOn, destinationBinding, storyMore, storyOf, storyWants } from "../orders.ts";
+import { carryOn, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want } from "../ports.ts";
+import { destinationBinding } from "../world.ts";
 import { type Fault, readAmount } from "./invoice-order.ts";
 
 /** The writable members. Absent = unchanged (on create: the default), null = cleared. */
@@ -41,7 +42,6 @@ export interface RequestRows {
   readonly isNew: boolean;
 }
 
-const DAY_MS = 86_400_000;
 const DEFAULT_ATTEMPTS = 5;
 const MAX_URL = 2083;
 
@@ -169,6 +169,9 @@ function create(context: Context, put: PutRequest, checked: Checked): Result<Req
     moderationRequired: false,
     attemptsLimit: DEFAULT_ATTEMPTS,
     allowPartially: false,
+    isSplit: false,
+    isParallel: false,
+    areDetailsRefused: false,
     endAsked: null,
     canceledBy: null,
     cancelDescription: null,
@@ -176,7 +179,7 @@ function create(context: Context, put: PutRequest, checked: Checked): Result<Req
     availableMinor: checked.amountMinor,
     overpaidMinor: 0n,
     batchId: null,
-    expiresTime: now + website.requestLifetimeDays * DAY_MS,
+    expiresTime: now + website.requestLifetimeMs,
     createdTime: now,
     updatedTime: now,
   };
@@ -190,7 +193,9 @@ function create(context: Context, put: PutRequest, checked: Checked): Result<Req
 /** Takes an instrument's details over, so that what is paid is what was chosen; null gives them back. */
 function chooseInstrument(context: Context, draft: Draft, instrument: PaymentInstrument | null): void {
   if (instrument === null) {
-    patchRequest(draft, { paymentInstrumentId: null, service: null, destination: null, destinationHash: null });
+    const areDetailsRefused = false;
+    const nothing = { paymentInstrumentId: null, service: null, destination: null, destinationHash: null };
+    patchRequest(draft, { ...nothing, areDetailsRefused });
     return;
   }
   const { organizationId, setup } = context;
@@ -200,6 +205,7 @@ function chooseInstrument(context: Context, draft: Draft, instrument: PaymentIns
     service: instrument.service,
     destination: setup.safe.seal(setup.safe.open(instrument.destination, binding), binding),
     destinationHash: instrument.destinationHash,
+    areDetailsRefused: false,
   });
 }
 
@@ -270,7 +276,8 @@ function obstacleTo(patch: Partial<PayoutRequest>, request: PayoutRequest, payou
   if (payouts.length > 0 && frozen.length > 0) {
     return `An allocation exists: ${frozen.join(", ").replace("amountMinor", "amount")} cannot change.`;
   }
-  if (names.includes("paymentInstrumentId") && payouts.some(isPlannedOrOpen)) {
+  const isUnderWay = payouts.some((payout) => isPlannedOrOpen(payout) && payout.status !== "CREATED");
+  if (names.includes("paymentInstrumentId") && isUnderWay) {
     return "An allocation is under way: the payment instrument cannot change.";
   }
   if (request.invoiceId === null) return null;

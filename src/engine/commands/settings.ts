@@ -4,9 +4,9 @@ import { type Refusal, refusal } from "../../core/errors.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
-import { destinationBinding } from "../orders.ts";
 import type { Tables } from "../ports.ts";
 import { credentialsBinding } from "../setup.ts";
+import { destinationBinding } from "../world.ts";
 
 type Plain<T, Omitted extends keyof T> = Omit<
   T,

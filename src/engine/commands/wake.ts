@@ -1,27 +1,19 @@
 /** Due work: payouts to be sent or asked about, requests and invoices whose time is over, callbacks to be matched. */
-
-import { askForEnd, invoke } from "../../core/dispatch.ts";
+import type { HttpDraft } from "../../connectors/contract.ts";
+import { askForEnd, isEnded } from "../../core/dispatch.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { endUnpaid } from "../../core/news.ts";
-import { isPlannedOrOpen, type Payout } from "../../core/payout.ts";
+import { endUnpaid } from "../../core/facts.ts";
+import { endStatus } from "../../core/news.ts";
+import type { Operation, Payout } from "../../core/payout.ts";
+import { invoke } from "../../core/payout-plan.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
+import { abandonReversal, openReversal } from "../../core/reversal.ts";
 import { type Draft, movePayout, patchPayout, reopen, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
-import {
-  carryOn,
-  errand,
-  isSendingOpen,
-  openDestination,
-  openItem,
-  providerOf,
-  saveStory,
-  sendTruth,
-  storyMore,
-  storyOf,
-  storyWants,
-} from "../orders.ts";
+import { carryOn, errand, openItem, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
+import { isSendingOpen, providerOf, queryOf, sendTruth } from "../world.ts";
 import { matchCallback } from "./callback.ts";
 import { expireInvoice } from "./invoices.ts";
 import { wakeDelivery } from "./webhooks.ts";
@@ -101,16 +93,22 @@ export function storyOfPayoutWants(payoutId: string, seen: Seen): readonly Want<
 }
 
 function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
-  if (context.now >= draft.request.expiresTime) askForEnd(draft, "expire");
-  // Its wake-up was the end of the lifetime; otherwise it waits for a person.
-  if (payout.status === "READY" && payout.isManual) return moved(carryOn(context, draft));
+  const { request } = draft;
+  if (context.now >= request.expiresTime && request.endAsked === null && !isEnded(draft)) {
+    // What follows from the end comes first; the payout stays due and is looked at again.
+    askForEnd(draft, "expire");
+    return moved(carryOn(context, draft));
+  }
+  const isLeftToOthers = payout.status === "CREATED" || (payout.status === "READY" && payout.isManual);
+  // It waits for details or for a person.
+  if (isLeftToOthers) return moved(carryOn(context, draft));
   // A flagged payout is never sent by a machine, only asked about.
   const isUnsent = payout.status === "READY" || (payout.status === "INVOKING" && payout.send === "not_now");
   const isToBeSent = isUnsent && !payout.moderationRequired;
   if (isToBeSent) return sendReady(context, draft, payout);
-  if (isPlannedOrOpen(payout) || payout.status === "CANCELLING") return inquire(context, draft, payout);
-  wakePayout(draft, payout.id, null);
-  return moved(saveStory(context, draft));
+  if (payout.reversal === "due") return reverse(context, draft, payout);
+  // Work about a payout that is over is there because a person has asked for an inquiry.
+  return inquire(context, draft, payout);
 }
 
 function moved(saved: Result<null, Refusal>): Result<Woken, Refusal> {
@@ -122,11 +120,9 @@ function moved(saved: Result<null, Refusal>): Result<Woken, Refusal> {
  * first time posts *sent*. An end that was asked for comes first.
  */
 function sendReady(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
-  const { endAsked } = draft.request;
-  if (endAsked !== null) {
+  if (draft.request.endAsked !== null) {
     // Nothing has left, or every answer was "not now": nothing arrived.
-    if (payout.status === "INVOKING")
-      endUnpaid(draft, payout.id, endAsked === "expire" ? "EXPIRED" : "TERMINATED", "D0");
+    if (payout.status === "INVOKING") endUnpaid(draft, payout.id, endStatus(draft), "D0");
     return moved(carryOn(context, draft));
   }
   if (draft.request.blocked || !isSendingOpen(context)) return wait(context, draft, payout);
@@ -151,35 +147,56 @@ function wait(context: Context, draft: Draft, payout: Payout): Result<Woken, Ref
   return moved(saveStory(context, draft));
 }
 
+/**
+ * TX1 of a revoke or a cancel. A shut gate of a provider account does not hold it back: it moves no money out. The
+ * system's and the organization's do, for a copy of the database must not speak for us.
+ */
+function reverse(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
+  if (!isSendingOpen(context)) return wait(context, draft, payout);
+  const { connector, account } = providerOf(context, payout);
+  const operation = payout.status === "REVOKING" ? "revoke" : "cancel";
+  if (!context.takeSlot(payout.providerAccountId)) return ok("held");
+  const query = queryOf(context, draft, payout);
+  const http =
+    operation === "revoke"
+      ? connector.revoke?.build(query, account, context.now)
+      : connector.cancel?.build({ ...query, cancelMinor: payout.cancelMinor }, account, context.now);
+  assert(http !== undefined, `the connector ${connector.name} offers ${operation}, or nobody could have asked for it`);
+  openReversal(draft, payout.id, sendTruth(connector.truth));
+  lease(context, draft, payout, { operation, http });
+  return moved(carryOn(context, draft));
+}
+
 /** Takes a lease to ask the provider. A send whose holder died is marked as unknown first: from here only inquiries. */
 function inquire(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
   const { connector, account } = providerOf(context, payout);
   if (!context.takeSlot(payout.providerAccountId)) return ok("held");
   if (payout.send === "open") abandonSend(draft, payout);
-  const http = connector.inquire.build(
-    {
-      reference: payout.reference,
-      providerReference: payout.providerReference,
-      amountMinor: payout.amountMinor,
-      currency: payout.currency,
-      destination: openDestination(context, draft),
-    },
-    account,
-    context.now,
-  );
-  const { truth } = connector;
+  if (payout.reversal === "open") abandonReversal(draft, payout.id, sendTruth(connector.truth));
+  const http = connector.inquire.build(queryOf(context, draft, payout), account, context.now);
+  lease(context, draft, payout, { operation: "inquire", http });
+  return moved(carryOn(context, draft));
+}
+
+/** The lease of one call, and the errand that makes it once this is committed. */
+function lease(
+  context: Context,
+  draft: Draft,
+  payout: Payout,
+  call: { readonly operation: Operation; readonly http: HttpDraft },
+): void {
+  const { truth } = providerOf(context, payout).connector;
   const fence = context.nextFence();
   draft.wakes.set(`payout:${payout.id}`, { dueTime: context.now + truth.leaseMs, lease: true, fence });
   context.errands.push(
     errand(context, payout, {
-      operation: "inquire",
-      draft: http,
+      operation: call.operation,
+      draft: call.http,
       fence,
       sendWithinMs: truth.leaseMs - truth.leaseMarginMs,
       timeoutMs: truth.timeoutMs,
     }),
   );
-  return moved(carryOn(context, draft));
 }
 
 /** The holder of the lease never reported: its request may have left at any time until the lease's margin. */

@@ -1,6 +1,8 @@
 /** Websites: the merchant's accounts with us, and which schemes decide for them. */
+import { isCurrency } from "../../core/currency.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Website } from "../../core/merchant.ts";
+import { parseMajor } from "../../core/money.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import type { Scheme } from "../../core/routing.ts";
 import { type Handler, ORDER } from "../command.ts";
@@ -17,16 +19,24 @@ export interface WebsiteOrder {
   readonly payoutRequest?: { readonly autoprocess?: boolean };
   readonly lifetimeMinutes?: number;
   readonly requestLifetimeDays?: number;
+  readonly revokeAtExpiry?: boolean;
+  readonly refundCommission?: Website["refundCommission"];
+  readonly secondPersonAbove?: Readonly<Record<string, string>>;
   readonly routingSchemeId?: string | null;
   readonly rateSchemeId?: string | null;
   readonly commerceSchemeId?: string | null;
 }
 
+const DAY_MS = 86_400_000;
+
 const DEFAULTS = {
   autoprocess: true,
   requestAutoprocess: false,
   lifetimeMinutes: 2_880,
-  requestLifetimeDays: 365,
+  requestLifetimeMs: 365 * DAY_MS,
+  revokeAtExpiry: false,
+  refundCommission: "keep",
+  secondPersonAbove: {},
   routingSchemeId: null,
   rateSchemeId: null,
   commerceSchemeId: null,
@@ -50,6 +60,11 @@ function check(context: Context, order: WebsiteOrder, faults: Faults): void {
   const { organizationId, rows } = context;
   const fault = order.url === undefined ? null : urlFault(order.url);
   if (fault !== null) faults.say("url", fault);
+  for (const [currency, amount] of Object.entries(order.secondPersonAbove ?? {})) {
+    const field = `secondPersonAbove.${currency}`;
+    if (!isCurrency(currency)) faults.say(field, "is not a currency that Bursar knows");
+    else if (!parseMajor(amount, currency).ok) faults.say(field, "is not an amount of this currency");
+  }
   for (const [kind, member] of SCHEMES) {
     const id = order[member];
     if (typeof id === "string" && rows.get("scheme", [organizationId, kind, id, 1]) === null) {
@@ -60,9 +75,14 @@ function check(context: Context, order: WebsiteOrder, faults: Faults): void {
 
 /** The given members over those that are there. */
 function over(before: Omit<Website, "name" | "url"> & Partial<Website>, order: WebsiteOrder) {
-  const { id: _, payoutRequest, ...given } = order;
+  const { id: _, payoutRequest, requestLifetimeDays, ...given } = order;
   const isRequestAuto = payoutRequest?.autoprocess;
-  return { ...before, ...given, ...(isRequestAuto === undefined ? {} : { requestAutoprocess: isRequestAuto }) };
+  return {
+    ...before,
+    ...given,
+    ...(isRequestAuto === undefined ? {} : { requestAutoprocess: isRequestAuto }),
+    ...(requestLifetimeDays === undefined ? {} : { requestLifetimeMs: Math.round(requestLifetimeDays * DAY_MS) }),
+  };
 }
 
 export const createWebsite: Handler<Create<WebsiteOrder>, Website> = {

@@ -5,7 +5,7 @@ import { websiteView } from "../../core/setting-views.ts";
 import { changeWebsite, createWebsite } from "../../engine/commands/websites.ts";
 import { alone, type Configured, changer, itself, maker, readers } from "../configured.ts";
 import type { Endpoint } from "../endpoint.ts";
-import { Id, IdOrNull, Text } from "../schema.ts";
+import { Id, IdOrNull, Text, TextMembers } from "../schema.ts";
 
 const TEN_YEARS_MINUTES = 5_256_000;
 const TEN_YEARS_DAYS = 3_650;
@@ -57,7 +57,22 @@ const SHARED = {
     Type.Integer({ minimum: 1, maximum: TEN_YEARS_MINUTES, description: "How long an invoice lives. Default 2880." }),
   ),
   requestLifetimeDays: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: TEN_YEARS_DAYS, description: "How long a bare request lives. Default 365." }),
+    Type.Number({
+      minimum: 0.00001,
+      maximum: TEN_YEARS_DAYS,
+      description: "How long a bare request lives, in days or parts of one. Default 365.",
+    }),
+  ),
+  revokeAtExpiry: Type.Optional(
+    Type.Boolean({ description: "Whether what is at a provider is pulled back when a lifetime ends. Default false." }),
+  ),
+  refundCommission: Type.Optional(
+    Type.Union([Type.Literal("keep"), Type.Literal("return")], {
+      description: "Whether the commission on what comes back is given back. Default keep.",
+    }),
+  ),
+  secondPersonAbove: Type.Optional(
+    TextMembers(30, "By currency: above so much, in major units, a second person confirms what moderators decide."),
   ),
   routingSchemeId: Type.Optional(IdOrNull("Which routes carry its payouts. Without one nothing is paid.")),
   rateSchemeId: Type.Optional(IdOrNull("At which rates other currencies are paid.")),

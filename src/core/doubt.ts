@@ -1,0 +1,97 @@
+/**
+ * What is done while nobody can say what became of a request: the status is kept, the flag is set, a person is told,
+ * and the provider is asked again (docs/safety.md).
+ */
+import type { Answer } from "./answer.ts";
+import { inquiryDelayMs } from "./backoff.ts";
+import type { Operation, Payout } from "./payout.ts";
+import { isPlannedOrOpen } from "./payout.ts";
+import { type Resolution, resolutionRow } from "./resolution.ts";
+import { type Draft, patchPayout, payoutOf, wakePayout } from "./story.ts";
+
+/** What the engine knows of a connector and core decides by; milliseconds. */
+export interface SendTruth {
+  readonly leaseMs: number;
+  readonly leaseMarginMs: number;
+  /** The wait window W; null when the connector does not declare all of it: then absence proves nothing. */
+  readonly waitWindowMs: number | null;
+  readonly isInquiryComplete: boolean;
+  readonly inquiryScheduleMs: readonly number[];
+}
+
+interface Unsure {
+  readonly operation: Operation;
+  readonly resolution: Resolution;
+  readonly answer?: Answer;
+}
+
+/** Not a no and not a yes: status kept, flag set, nothing sent, asked again. */
+export function hearUnsure(draft: Draft, id: string, unsure: Unsure, truth: SendTruth): void {
+  const payout = payoutOf(draft, id);
+  if (!needsWake(payout)) {
+    wakePayout(draft, id, null);
+    return;
+  }
+  const isSend = unsure.operation !== "inquire";
+  const isOfOpenSend = unsure.operation === "invoke" && payout.send === "open";
+  patchPayout(draft, id, {
+    // The holder of the lease reports: whatever left, left before now.
+    ...(isOfOpenSend ? { lastLeaveTime: Math.min(payout.lastLeaveTime ?? draft.now, draft.now) } : {}),
+    ...(unsure.answer === undefined ? {} : said(unsure.answer)),
+    send: isOfOpenSend ? "unknown" : payout.send,
+    // A failed inquiry says nothing about the send: what the send ended with stays on record.
+    ...(isSend || payout.resolution === null || resolutionRow(payout.resolution).group === "OK"
+      ? { resolution: unsure.resolution, resolutionOf: unsure.operation }
+      : {}),
+  });
+  flag(draft, id);
+  const since = payoutOf(draft, id).flaggedTime ?? draft.now;
+  const isOld = truth.waitWindowMs !== null && draft.now > since + truth.waitWindowMs;
+  if (isSend || isOld) openUnknown(draft, id, unsure.resolution);
+  inquireLater(draft, id, truth);
+}
+
+/** The provider's own words, kept beside what they mean. */
+export function said(answer: Answer): Partial<Pick<Payout, "providerReference" | "providerStatus" | "providerCode">> {
+  return {
+    ...(answer.providerReference === undefined ? {} : { providerReference: answer.providerReference }),
+    ...(answer.providerStatus === undefined ? {} : { providerStatus: answer.providerStatus }),
+    ...(answer.providerCode === undefined ? {} : { providerCode: answer.providerCode }),
+  };
+}
+
+export function flag(draft: Draft, id: string): void {
+  const payout = payoutOf(draft, id);
+  if (payout.moderationRequired) return;
+  patchPayout(draft, id, { moderationRequired: true, flaggedTime: draft.now });
+}
+
+export function unflag(draft: Draft, id: string): void {
+  if (!payoutOf(draft, id).moderationRequired) return;
+  patchPayout(draft, id, { moderationRequired: false, flaggedTime: null });
+  draft.closedItems.push({ subject: id, reason: "outcome_unknown" });
+}
+
+export function openUnknown(draft: Draft, id: string, resolution: Resolution): void {
+  draft.items.push({
+    kind: "payout",
+    subject: id,
+    reason: "outcome_unknown",
+    isIncident: false,
+    details: { resolution },
+  });
+}
+
+/** Whether a payout is still being followed; an inquiry about any other is a person's. */
+export function needsWake(payout: Payout): boolean {
+  return isPlannedOrOpen(payout) || payout.status === "CANCELLING";
+}
+
+export function inquireLater(draft: Draft, id: string, truth: SendTruth): void {
+  const payout = payoutOf(draft, id);
+  if (needsWake(payout)) {
+    wakePayout(draft, id, draft.now + inquiryDelayMs(truth.inquiryScheduleMs, payout.inquiries));
+  } else {
+    wakePayout(draft, id, null);
+  }
+}

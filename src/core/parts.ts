@@ -1,0 +1,112 @@
+/**
+ * The parts of a request: which of them may get another payout, how much of the amount is free for new ones, and how
+ * an amount is cut where no route can carry it whole (docs/domain.md, Parts and attempts).
+ */
+import { max, min } from "./money.ts";
+import { countedMinor, isPlannedOrOpen, type Payout } from "./payout.ts";
+import type { PayoutRequest } from "./request.ts";
+import { resolutionRow } from "./resolution.ts";
+
+/** The most parts that an amount is cut into. */
+export const MAX_PARTS = 100;
+
+/** A part with the newest of its payouts. */
+export interface Part {
+  readonly part: number;
+  readonly attempts: number;
+  readonly last: Payout;
+  /** Whether something of it was paid and came back. */
+  readonly isReturned: boolean;
+}
+
+export function partsOf(payouts: readonly Payout[]): readonly Part[] {
+  return [...Map.groupBy(payouts, (payout) => payout.part)].map(([part, group]) => {
+    const last = group.reduce((a, b) => (b.attempt > a.attempt ? b : a));
+    const isReturned = group.some((payout) => payout.returnedMinor > 0n);
+    return { part, attempts: group.length, last, isReturned };
+  });
+}
+
+/** The number of a part that begins. */
+export function nextPart(payouts: readonly Payout[]): number {
+  return Math.max(0, ...payouts.map((payout) => payout.part)) + 1;
+}
+
+/** Another attempt needs stored evidence that the one before cannot pay. */
+export function isProvenUnpaid(payout: Payout): boolean {
+  return payout.status === "CREATE_FAILED" || payout.evidence !== null;
+}
+
+/** Whether a resolution says that no other route helps either: the payee, or the details, are the reason. */
+export function isStop(payout: Payout): boolean {
+  return payout.resolution !== null && resolutionRow(payout.resolution).then === "stop";
+}
+
+/**
+ * Whether the machine may make another payout of a part: the last one is proven unpaid, attempts are left, and nothing
+ * of the part came back. What was revoked is paid by another route only if whoever revoked it said so.
+ */
+export function mayTryAgain(part: Part, request: Pick<PayoutRequest, "attemptsLimit">): boolean {
+  const { last } = part;
+  if (part.isReturned || part.attempts >= request.attemptsLimit) return false;
+  switch (last.status) {
+    case "REVOKED":
+      return last.afterRevoke === "reroute";
+    case "CREATE_FAILED":
+    case "INVOKE_FAILED":
+    case "PROCESS_FAILED":
+      return isProvenUnpaid(last) && !isStop(last);
+    default:
+      return false;
+  }
+}
+
+/** What may be planned now, minor units. */
+export interface Plannable {
+  /** Parts whose next attempt may be made, each with its amount. */
+  readonly again: readonly { readonly part: Part; readonly amountMinor: bigint }[];
+  /** What no part has claimed yet. */
+  readonly freshMinor: bigint;
+  /** Whether some part is over without having been paid in full. */
+  readonly hasLost: boolean;
+}
+
+/** What of the available amount belongs to which part. */
+export function plannable(request: PayoutRequest, payouts: readonly Payout[]): Plannable {
+  const again: { part: Part; amountMinor: bigint }[] = [];
+  let left = request.availableMinor;
+  let hasLost = false;
+  for (const part of partsOf(payouts)) {
+    if (isPlannedOrOpen(part.last)) continue;
+    const missing = max(0n, min(part.last.amountMinor - countedMinor(part.last), left));
+    if (missing === 0n) continue;
+    left -= missing;
+    if (mayTryAgain(part, request)) again.push({ part, amountMinor: missing });
+    else hasLost = true;
+  }
+  return { again, freshMinor: left, hasLost };
+}
+
+/** What a route can carry now, minor units. */
+export interface Capacity {
+  readonly routeId: string;
+  readonly minMinor: bigint;
+  readonly maxMinor: bigint;
+}
+
+/**
+ * How much of `amountMinor` to give to the next part, where no route carries all of it: as much as the first route of
+ * the scheme can carry such that the rest can still be paid. Null: nothing of it can be carried that way.
+ */
+export function cut(amountMinor: bigint, capacities: readonly Capacity[]): bigint | null {
+  const able = capacities.filter(({ minMinor, maxMinor }) => maxMinor > 0n && maxMinor >= minMinor);
+  if (able.length === 0) return null;
+  const least = able.map(({ minMinor }) => max(minMinor, 1n)).reduce((a, b) => min(a, b));
+  for (const { minMinor, maxMinor } of able) {
+    const most = min(maxMinor, amountMinor);
+    const rest = amountMinor - most;
+    const chunk = rest === 0n || rest >= least ? most : amountMinor - least;
+    if (chunk > 0n && chunk >= minMinor) return chunk;
+  }
+  return null;
+}

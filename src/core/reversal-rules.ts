@@ -1,0 +1,60 @@
+/** When a reversal that was asked for is over, without its having been done. */
+import type { Answer } from "./answer.ts";
+import type { SendTruth } from "./doubt.ts";
+import type { Payout } from "./payout.ts";
+import type { Fact } from "./resolution.ts";
+import { type Draft, patchPayout, payoutOf } from "./story.ts";
+
+const STILL_THERE: ReadonlySet<Fact> = new Set<Fact>(["accepted", "pending", "held"]);
+const STILL_PAID: ReadonlySet<Fact> = new Set<Fact>(["paid", "paid_part"]);
+
+interface Asked {
+  readonly answer: Answer;
+  readonly askedTime: number | null;
+}
+
+/** Whether a fact says that nothing of the reversal has happened yet. */
+function isUntouched(payout: Payout, { answer }: Asked): boolean {
+  if (payout.status === "REVOKING") return STILL_THERE.has(answer.fact);
+  return payout.status === "CANCELLING" && STILL_PAID.has(answer.fact);
+}
+
+/**
+ * Whether the request of a reversal whose outcome is unknown is known to have done nothing: asked later than the wait
+ * window after it could last have left, the provider shows the order as it was before.
+ */
+export function isReversalLost(payout: Payout, asked: Asked, truth: SendTruth): boolean {
+  if (payout.reversal !== "unknown" || asked.askedTime === null) return false;
+  if (truth.waitWindowMs === null || payout.reversalTime === null) return false;
+  return isUntouched(payout, asked) && asked.askedTime > payout.reversalTime + truth.waitWindowMs;
+}
+
+/**
+ * Whether a fact that shows the order as it was before is no news about its reversal: it was said before the reversal,
+ * or while that was on its way. Only a provider that numbers its news can say *paid* after it took a cancel and mean
+ * that the cancel came to nothing.
+ */
+export function isStillReversing(payout: Payout, asked: Asked): boolean {
+  if (!isUntouched(payout, asked)) return false;
+  if (payout.status === "REVOKING") return true;
+  const { sequence } = asked.answer;
+  const isNumbered = sequence !== undefined && payout.factSequence !== null;
+  switch (payout.reversal) {
+    case "none":
+      return false;
+    case "accepted":
+      return !isNumbered;
+    case "due":
+    case "open":
+    case "unknown":
+      return true;
+  }
+}
+
+/** Forgets the request of a reversal once the payout has left the status that waits for it. */
+export function leaveReversal(draft: Draft, id: string): void {
+  const { status, reversal, cancelMinor } = payoutOf(draft, id);
+  if (status === "REVOKING" || status === "CANCELLING") return;
+  if (reversal === "none" && cancelMinor === null) return;
+  patchPayout(draft, id, { reversal: "none", cancelMinor: null });
+}

@@ -1,0 +1,176 @@
+/** What core asks of the world while a story is decided: routes, balances, connectors, slots. */
+import type { PayoutQuery, TruthSheet } from "../connectors/contract.ts";
+import type { SendTruth } from "../core/doubt.ts";
+import type { Payout } from "../core/payout.ts";
+import type { Routed, RouteQuestion, World } from "../core/payout-plan.ts";
+import { assert } from "../core/result.ts";
+import { type Candidate, capacitiesOf, route, routeOnly, routesOf } from "../core/routing.ts";
+import type { Draft } from "../core/story.ts";
+import type { Context } from "./context.ts";
+import { type ProviderSetup, routingLeaf } from "./setup.ts";
+
+/** A connector's truth as core reads it. The wait window exists only where all of its parts are declared. */
+export function sendTruth(truth: TruthSheet): SendTruth {
+  const { lateArrivalMs, inquiryLagMs } = truth;
+  const isDeclared = lateArrivalMs !== null && inquiryLagMs !== null;
+  return {
+    leaseMs: truth.leaseMs,
+    leaseMarginMs: truth.leaseMarginMs,
+    waitWindowMs: isDeclared ? truth.timeoutMs + lateArrivalMs + inquiryLagMs + truth.workerPauseMs : null,
+    isInquiryComplete: truth.inquiry.complete,
+    inquiryScheduleMs: truth.inquiry.scheduleMs,
+  };
+}
+
+/** The provider account of a payout, with its connector. */
+export function providerOf(context: Context, payout: Payout): ProviderSetup {
+  const provider = context.setup.providers.get(payout.providerAccountId);
+  assert(provider !== undefined, `the connector ${payout.connector} of payout ${payout.id} is installed`);
+  return provider;
+}
+
+/** Whether anything new may be sent for this organization at all. */
+export function isSendingOpen(context: Context): boolean {
+  return context.moment.isGateOpen && context.lock.gate === "open";
+}
+
+/** The question of a later call about a payout. */
+export function queryOf(context: Context, draft: Pick<Draft, "request">, payout: Payout): PayoutQuery {
+  return {
+    reference: payout.reference,
+    providerReference: payout.providerReference,
+    amountMinor: payout.amountMinor,
+    currency: payout.currency,
+    destination: destinationOf(context, draft, payout),
+  };
+}
+
+/** Everything that core may ask while it decides this draft. */
+export function worldOf(context: Context, draft: Draft): World {
+  const website = context.rows.get("website", [context.organizationId, draft.request.websiteId]);
+  assert(website !== null, `website ${draft.request.websiteId} is loaded`);
+  const schemeId = website.routingSchemeId;
+  return {
+    newId: () => context.newId(),
+    mayDispatch: draft.request.invoiceId !== null || website.requestAutoprocess,
+    revokesAtExpiry: website.revokeAtExpiry,
+    returnsCommission: website.refundCommission === "return",
+    route: (question) => routeStory(context, draft, { ...question, schemeId }),
+    capacities: ({ excluded, taken }) => {
+      const { leaf, service } = leafOf(context, draft, schemeId);
+      const random = 0;
+      return capacitiesOf(leaf, candidatesOf(context, routesOf(leaf), taken), {
+        service,
+        currency: draft.request.currency,
+        excluded,
+        random,
+      });
+    },
+    takeSendSlot: (payout) => isSendingOpen(context) && context.takeSlot(payout.providerAccountId),
+    canRevoke: (payout) => providerOf(context, payout).connector.revoke !== undefined,
+    destinationHashOf: (payout) =>
+      providerOf(context, payout).connector.destinationHash(openDestination(context, draft)),
+    truthOf: (payout) => sendTruth(providerOf(context, payout).connector.truth),
+  };
+}
+
+function leafOf(context: Context, draft: Draft, schemeId: string | null) {
+  const service = draft.request.service ?? "";
+  return { ...routingLeaf(context.setup, schemeId, service), service };
+}
+
+function routeStory(context: Context, draft: Draft, asked: RouteQuestion & { schemeId: string | null }): Routed {
+  const { request } = draft;
+  const { leaf, revision, service } = leafOf(context, draft, asked.schemeId);
+  const { amountMinor, excluded, taken, only } = asked;
+  const question = { service, currency: request.currency, amountMinor, excluded };
+  const candidates = candidatesOf(context, only === undefined ? routesOf(leaf) : [only], taken);
+  const named = only === undefined ? undefined : candidates.get(only);
+  // While the payee's details are awaited the route itself says which service it is.
+  const decision =
+    named === undefined
+      ? route(only === undefined ? leaf : { strategy: "direct", routes: [only] }, candidates, {
+          ...question,
+          random: context.random(),
+        })
+      : routeOnly(named, { ...question, service: request.service ?? named.route.service, random: 0 });
+  const candidate = decision.chosen ?? decision.refused;
+  const provider = candidate === undefined ? undefined : context.setup.providers.get(candidate.providerAccountId);
+  if (provider === undefined) return { decision, revision, connector: null };
+  const { connector } = provider;
+  const { alphabet, maxLength } = connector.truth.reference;
+  const isKnown = request.destinationHash !== null;
+  return {
+    decision,
+    revision,
+    connector: {
+      name: connector.name,
+      reference: { alphabet, maxLength },
+      truth: sendTruth(connector.truth),
+      destinationHash: isKnown ? connector.destinationHash(openDestination(context, draft)) : null,
+    },
+  };
+}
+
+function candidatesOf(
+  context: Context,
+  routeIds: readonly string[],
+  taken: ReadonlyMap<string, bigint>,
+): ReadonlyMap<string, Candidate> {
+  const candidates = new Map<string, Candidate>();
+  for (const id of routeIds) {
+    const candidate = candidateOf(context, id, taken);
+    if (candidate !== null) candidates.set(id, candidate);
+  }
+  return candidates;
+}
+
+function candidateOf(context: Context, routeId: string, taken: ReadonlyMap<string, bigint>): Candidate | null {
+  const { setup } = context;
+  const found = setup.routes.get(routeId);
+  const deposit = found === undefined ? undefined : setup.deposits.get(found.depositAccountId);
+  const provider = deposit === undefined ? undefined : setup.providers.get(deposit.providerAccountId);
+  if (found === undefined || deposit === undefined || provider === undefined) return null;
+  // The gate may have been shut by a command of this very batch, which the cached setup cannot know.
+  const row = context.rows.get("providerAccount", [context.organizationId, provider.row.id]) ?? provider.row;
+  const account = context.account({ kind: "deposit", owner: deposit.id, currency: deposit.currency });
+  return {
+    route: found,
+    providerAccountId: provider.row.id,
+    currency: deposit.currency,
+    isGateOpen: row.gate === "open",
+    spendableMinor: account.balanceMinor - deposit.minimalBalanceMinor - (taken.get(deposit.id) ?? 0n),
+  };
+}
+
+/** The payee's details of a story, unsealed. */
+export function openDestination(context: Context, draft: Pick<Draft, "request">): Readonly<Record<string, string>> {
+  const { destination, destinationHash } = draft.request;
+  assert(destination !== null && destinationHash !== null, "a story that is paid has a destination");
+  return context.setup.safe.open(destination, destinationBinding(context.organizationId, destinationHash));
+}
+
+/**
+ * The payee's details that a payout was sent with. A bare request may have another instrument by now; nothing, where
+ * that instrument is not known any more.
+ */
+export function destinationOf(
+  context: Context,
+  draft: Pick<Draft, "request">,
+  payout: Payout,
+): Readonly<Record<string, string>> {
+  const { paymentInstrumentId } = payout;
+  const { request } = draft;
+  if (request.destination !== null && request.paymentInstrumentId === paymentInstrumentId) {
+    return openDestination(context, draft);
+  }
+  const { organizationId, rows, setup } = context;
+  const instrument =
+    paymentInstrumentId === null ? null : rows.get("paymentInstrument", [organizationId, paymentInstrumentId]);
+  if (instrument === null) return {};
+  return setup.safe.open(instrument.destination, destinationBinding(organizationId, instrument.destinationHash));
+}
+
+export function destinationBinding(organizationId: string, destinationHash: string): string {
+  return `destination:${organizationId}:${destinationHash}`;
+}
