@@ -132,7 +132,7 @@ describe("the sandbox process", { concurrency: 4 }, () => {
     const dataDir = await freshPlace();
     const receiver = await openReceiver();
     const first = await start(dataDir);
-    await setControl(first.url, { callbackDelayMs: 600, lateMs: 900, timeoutMs: 10 });
+    await setControl(first.url, { callbackDelayMs: 2000, lateMs: 2500, timeoutMs: 10 });
     const over = { callbackUrl: receiver.url };
     await Promise.all([
       post(first.url, "p-ok", { ...over, scenario: "ok" }),
@@ -143,7 +143,7 @@ describe("the sandbox process", { concurrency: 4 }, () => {
     const second = await start(dataDir);
     deepEqual(receiver.all, []);
     const settings = JSON.parse((await ask(second.url, { method: "GET", path: "/control" })).text) as object;
-    deepEqual(settings, { answerDelayMs: 1000, callbackDelayMs: 600, lateMs: 900, timeoutMs: 10 });
+    deepEqual(settings, { answerDelayMs: 1000, callbackDelayMs: 2000, lateMs: 2500, timeoutMs: 10 });
     equal((await post(second.url, "p-late", over)).http, 409);
     await until("the callback", () => receiver.of("p-ok").length === 1);
     await until("the late arrival", async () => (await inquire(second.url, "p-late")).http === 200);
