@@ -38,6 +38,21 @@ export const ERRORS = {
     title: "Not possible in the present status",
     advice: "Read the resource. Nothing was changed.",
   },
+  "no-route": {
+    status: 409,
+    title: "No route can carry it",
+    advice: "Look at limits, balances and gates of the routes, and at the attempts. Nothing was changed.",
+  },
+  "more-than-available": {
+    status: 409,
+    title: "More than there is",
+    advice: "Read the resource for what is left. Nothing was changed.",
+  },
+  "second-person-needed": {
+    status: 403,
+    title: "Somebody else must confirm it",
+    advice: "Use the key of another person.",
+  },
   "quote-expired": {
     status: 409,
     title: "The quoted rate has expired",

@@ -1,4 +1,5 @@
 /** What the outside hears: a row of history as an event (docs/api.md, Webhooks). */
+import { ACTS, type ActKind } from "./acts.ts";
 import { INVOICE_STATUSES, type InvoiceStatus } from "./invoice.ts";
 import { PAYOUT_STATUSES, type PayoutStatus } from "./payout.ts";
 import type { DispatchStatus } from "./request.ts";
@@ -7,7 +8,8 @@ import type { Resolution } from "./resolution.ts";
 /** The members of a history row that an event is made of. */
 export interface Happening {
   readonly sequence: number;
-  readonly kind: "invoice" | "request" | "payout";
+  /** What has changed; `act`: nothing, but a person did something. */
+  readonly kind: "invoice" | "request" | "payout" | "act";
   readonly subject: string;
   readonly versionFrom: number;
   readonly versionTo: number;
@@ -24,20 +26,33 @@ type EventType =
   | "payout-request-created"
   | "payout-request-modified"
   | "payout-request-canceled"
-  | "payout-request-fulfilled";
+  | "payout-request-fulfilled"
+  | `moderation.${ActKind}`;
 
 /** Every type that there is. */
 export const EVENT_TYPES: readonly string[] = [
   ...Object.keys(INVOICE_STATUSES).map((status) => `payout-invoice.${status}`),
   ...["created", "modified", "canceled", "fulfilled"].map((word) => `payout-request-${word}`),
   ...Object.keys(PAYOUT_STATUSES).map((status) => `payout.${status}`),
+  ...Object.keys(ACTS).map((kind) => `moderation.${kind}`),
 ];
 
-const OBJECTS = { invoice: "payout-invoice", request: "payout-request", payout: "payout" } as const;
+/** The table in which the thing stands that a change is about. */
+export const TABLE_OF = { invoice: "invoice", request: "request", payout: "payout", act: "moderationAct" } as const;
 
-/** Whether a change is an event: every move is, and every change of a request, which its contract calls modified. */
+const OBJECTS = {
+  invoice: "payout-invoice",
+  request: "payout-request",
+  payout: "payout",
+  act: "moderation-act",
+} as const;
+
+/**
+ * Whether a change is an event: every move is, every act of a person, and every change of a request, which its
+ * contract calls modified.
+ */
 export function isEvent({ kind, moves }: Pick<Happening, "kind" | "moves">): boolean {
-  return kind === "request" || moves.length > 0;
+  return kind === "request" || kind === "act" || moves.length > 0;
 }
 
 /** What a request's change is called: the four words of its public contract. */
@@ -64,6 +79,8 @@ export function eventType(happening: Happening): EventType {
       return `payout.${happening.status as PayoutStatus}`;
     case "request":
       return requestEvent(happening);
+    case "act":
+      return `moderation.${happening.status as ActKind}`;
   }
 }
 
@@ -75,10 +92,13 @@ export function isHeard(listened: readonly string[], type: string): boolean {
 
 /** The members of an invoice, a request or a payout that name it to the merchant. */
 export interface Named {
-  readonly websiteId: string;
+  readonly websiteId?: string;
   readonly referenceId?: string;
   readonly requestId?: string | null;
   readonly invoiceId?: string | null;
+  /** What an act is about. */
+  readonly subjectKind?: string;
+  readonly subject?: string;
 }
 
 /** What never changes of a thing, and tells the merchant which of theirs it is. */
@@ -87,12 +107,14 @@ export interface EventNames {
   readonly websiteId?: string;
   readonly payoutInvoiceId?: string | null;
   readonly payoutRequestId?: string | null;
+  readonly subjectKind?: string;
+  readonly subject?: string;
 }
 
 /** What tells the merchant which of theirs it is, from the row that has changed. */
 export function eventNames(kind: Happening["kind"], row: Named | null): EventNames {
   if (row === null) return {};
-  const { websiteId } = row;
+  const websiteId = row.websiteId ?? "";
   switch (kind) {
     case "invoice":
       return { referenceId: row.referenceId ?? "", websiteId, payoutRequestId: row.requestId ?? null };
@@ -100,6 +122,8 @@ export function eventNames(kind: Happening["kind"], row: Named | null): EventNam
       return { websiteId, payoutInvoiceId: row.invoiceId ?? null };
     case "payout":
       return { websiteId, payoutRequestId: row.requestId ?? null, payoutInvoiceId: row.invoiceId ?? null };
+    case "act":
+      return { subjectKind: row.subjectKind ?? "", subject: row.subject ?? "" };
   }
 }
 

@@ -262,5 +262,6 @@ function isOldNews(payout: Payout, answer: Answer): boolean {
 
 function markAnswered(draft: Draft, id: string): void {
   const payout = payoutOf(draft, id);
-  if (payout.send === "open" || payout.send === "unknown") patchPayout(draft, id, { send: "answered" });
+  const isAsked = payout.send === "open" || payout.send === "unknown" || payout.send === "again";
+  if (isAsked) patchPayout(draft, id, { send: "answered" });
 }

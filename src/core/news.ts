@@ -169,11 +169,5 @@ function hearDecision(draft: Draft, payout: Payout, answer: Answer, truth: SendT
     endUnpaid(draft, payout.id, "INVOKE_FAILED", "D4");
     return;
   }
-  const resolution = answer.fact === "failed" ? (payout.resolution ?? answer.resolution) : answer.resolution;
-  hearFact(
-    draft,
-    payout.id,
-    { operation: "process", answer: { ...answer, resolution }, askedTime: null, proves: "D4" },
-    truth,
-  );
+  hearFact(draft, payout.id, { operation: "process", answer, askedTime: null, proves: "D4" }, truth);
 }

@@ -102,7 +102,9 @@ export type SendState =
   /** The provider answered and the answer is known. */
   | "answered"
   /** A request may have arrived and nobody knows: only inquiries from here. */
-  | "unknown";
+  | "unknown"
+  /** As before; but a person lets the same reference be sent again. */
+  | "again";
 
 /** Where the call that reverses a payout stands: the revoke of a REVOKING one, the cancel of a CANCELLING one. */
 export type Reversal =

@@ -24,6 +24,10 @@ export const PERMISSIONS = {
     doc: "Makes and changes payout invoices, payout requests, customers and payment instruments.",
     roles: { ...OWNERS, manager: "both", developer: "test" },
   },
+  moderation: {
+    doc: "Decides about payouts and orders that the machine leaves alone, takes money back, works on the queue.",
+    roles: { ...OWNERS, manager: "both", developer: "test" },
+  },
   funds: {
     doc: "Makes and approves deposits, withdrawals and transfers.",
     roles: { ...OWNERS, manager: "both", developer: "test" },

@@ -24,7 +24,7 @@ const CANCELLABLE: ReadonlySet<PayoutStatus> = new Set<PayoutStatus>([
 
 /** Whether a payout is at its provider and may be pulled back; not while its own request may be in flight. */
 export function isRevocable(payout: Payout): boolean {
-  return REVOCABLE.has(payout.status) && (payout.send === "answered" || payout.send === "unknown");
+  return REVOCABLE.has(payout.status) && payout.send !== "open" && payout.send !== "not_now";
 }
 
 /** Whether a payout is paid, and something of that has not come back. */
@@ -34,8 +34,8 @@ export function isCancellable(payout: Payout): boolean {
 
 /** Asks for a payout to be pulled back. It must be revocable. */
 export function askRevoke(draft: Draft, id: string, then: AfterRevoke): void {
-  movePayout(draft, id, "REVOKING");
-  patchPayout(draft, id, { ...DUE, afterRevoke: then });
+  const { send } = movePayout(draft, id, "REVOKING");
+  patchPayout(draft, id, { ...DUE, afterRevoke: then, send: send === "again" ? "unknown" : send });
   wakePayout(draft, id, draft.now);
 }
 

@@ -88,9 +88,13 @@ export function invoiceView({ invoice, payouts, entries }: InvoiceParts, base: s
     processedWriteoff: money(invoice.processedMinor + invoice.processedFeeMinor, currency),
     processedServiceAmount: money(invoice.processedServiceMinor, serviceCurrency),
     refundedAmount: money(invoice.refundedMinor, currency),
+    refundedFee: money(invoice.refundedFeeMinor, currency),
+    refundPendingAmount: money(refundPendingMinor(invoice, payouts), currency),
     autoprocess: invoice.autoprocess,
     attemptsLimit: invoice.attemptsLimit,
     allowPartially: invoice.allowPartially,
+    splitMode: invoice.isSplit,
+    parallelMode: invoice.isParallel,
     description: invoice.description,
     descriptor: invoice.descriptor,
     metadata: invoice.metadata,
@@ -108,6 +112,15 @@ export function invoiceView({ invoice, payouts, entries }: InvoiceParts, base: s
       ...(invoice.requestId === null ? [] : [link("payoutRequest", `${base}/payout-requests/${invoice.requestId}`)]),
     ],
   };
+}
+
+/** What is being brought back and is not back yet, at the frozen rate. */
+function refundPendingMinor(invoice: Invoice, payouts: readonly Payout[]): bigint {
+  let asked = 0n;
+  for (const { status, cancelMinor, processedMinor, returnedMinor } of payouts) {
+    if (status === "CANCELLING") asked += cancelMinor ?? processedMinor - returnedMinor;
+  }
+  return (invoice.amountMinor * asked) / invoice.serviceAmountMinor;
 }
 
 function inOrder(payouts: readonly Payout[]): Payout[] {
@@ -154,6 +167,9 @@ export function payoutView(payout: Payout, base: string): Shown {
     amount: money(payout.amountMinor, currency),
     processedAmount: money(payout.processedMinor, currency),
     returnedAmount: money(payout.returnedMinor, currency),
+    incidentAmount: money(payout.incidentMinor, currency),
+    isManual: payout.isManual,
+    afterRevoke: payout.afterRevoke,
     service: payout.service,
     connector: payout.connector,
     routeId: payout.routeId,

@@ -5,11 +5,11 @@ import { sha256 } from "../core/ids.ts";
 import type { Invoice } from "../core/invoice.ts";
 import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
 import { assert, ok, type Result } from "../core/result.ts";
-import { type Draft, type Item, patchPayout, type Story } from "../core/story.ts";
+import { type Draft, patchPayout, type Story } from "../core/story.ts";
 import type { ProviderErrand, Seen } from "./command.ts";
-import { announce } from "./commands/webhooks.ts";
 import type { Context } from "./context.ts";
-import type { History, TableName, Want } from "./ports.ts";
+import type { TableName, Want } from "./ports.ts";
+import { addHistory, closeItems, openItem, shutAccount } from "./record.ts";
 import type { Setup } from "./setup.ts";
 import { openDestination, providerOf, worldOf } from "./world.ts";
 
@@ -241,37 +241,6 @@ export function isSame<R extends object>(a: R, b: R | null): boolean {
   return Object.entries(a).every(([name, value]) => other[name] === value);
 }
 
-interface Chronicle {
-  readonly kind: History["kind"];
-  readonly subject: string;
-  readonly status: string;
-  readonly row: Pick<Payout, "version" | "resolution" | "moderationRequired">;
-  readonly moves: readonly string[];
-  /** Where this invoice's merchant wants to hear of it besides the endpoints. */
-  readonly callbackUrl?: string | null;
-}
-
-function addHistory(context: Context, of: Chronicle): void {
-  const sequence = context.lock.historySequence + 1;
-  context.count({ historySequence: sequence });
-  const change: History = {
-    organizationId: context.organizationId,
-    sequence,
-    kind: of.kind,
-    subject: of.subject,
-    versionFrom: of.row.version - 1,
-    versionTo: of.row.version,
-    moves: of.moves,
-    status: of.status,
-    resolution: of.row.resolution,
-    moderationRequired: of.row.moderationRequired,
-    commandId: context.commandId(of.subject),
-    time: context.now,
-  };
-  context.rows.put("history", change);
-  announce(context, change, of.callbackUrl ?? null);
-}
-
 function saveWake(context: Context, key: string, wake: { dueTime: number | null; fence?: number }): void {
   const at = key.indexOf(":");
   const kind = key.slice(0, at) as "payout" | "request" | "invoice";
@@ -288,70 +257,5 @@ function saveWake(context: Context, key: string, wake: { dueTime: number | null;
     subject,
     dueTime: wake.dueTime,
     fence: wake.fence ?? old?.fence ?? 0,
-  });
-}
-
-/** Opens a moderation item, or counts the cause again on the one that is open. */
-export function openItem(context: Context, item: Item): void {
-  const { organizationId, now } = context;
-  const open = context.rows
-    .filter("moderationItem", (row) => row.organizationId === organizationId && row.subject === item.subject)
-    .find((row) => row.status === "open" && row.reason === item.reason && row.kind === item.kind);
-  if (open !== undefined) {
-    context.rows.put("moderationItem", { ...open, count: open.count + 1, version: open.version + 1 });
-    return;
-  }
-  context.rows.put("moderationItem", {
-    organizationId,
-    id: context.newId(),
-    kind: item.kind,
-    subject: item.subject,
-    reason: item.reason,
-    isIncident: item.isIncident,
-    status: "open",
-    count: 1,
-    details: item.details,
-    assignee: null,
-    openedTime: now,
-    closedTime: null,
-    version: 1,
-  });
-}
-
-function closeItems(context: Context, subject: string, reason: string): void {
-  const open = context.rows.filter(
-    "moderationItem",
-    (row) => row.organizationId === context.organizationId && row.subject === subject && row.status === "open",
-  );
-  for (const row of open) {
-    if (row.reason !== reason) continue;
-    context.rows.put("moderationItem", {
-      ...row,
-      status: "closed",
-      closedTime: context.now,
-      version: row.version + 1,
-    });
-  }
-}
-
-/** Shuts the sending gate of a provider account and asks a person to look. */
-function shutAccount(context: Context, providerAccountId: string, reason: string): void {
-  const key = [context.organizationId, providerAccountId];
-  const row = context.rows.get("providerAccount", key) ?? context.setup.providers.get(providerAccountId)?.row;
-  if (row === undefined || row.gate === "shut") return;
-  context.rows.put("providerAccount", {
-    ...row,
-    gate: "shut",
-    gateReason: reason,
-    version: row.version + 1,
-    updatedTime: context.now,
-  });
-  context.count({ configRevision: context.lock.configRevision + 1 });
-  openItem(context, {
-    kind: "provider_account",
-    subject: providerAccountId,
-    reason: "account_refused",
-    isIncident: false,
-    details: { reason },
   });
 }

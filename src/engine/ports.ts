@@ -3,6 +3,7 @@
  * books in memory and faults. Nothing in the engine reaches past these interfaces.
  */
 import type { HttpDraft, HttpResult } from "../connectors/contract.ts";
+import type { ModerationAct, ModerationItem } from "../core/acts.ts";
 import type { Happening } from "../core/events.ts";
 import type { Invoice } from "../core/invoice.ts";
 import type { Entry, LedgerAccount } from "../core/ledger.ts";
@@ -103,43 +104,6 @@ export interface Idempotency {
   readonly headers: unknown;
   readonly body: string;
   readonly createdTime: number;
-}
-
-/** Something that a person must look at. */
-export interface ModerationItem {
-  readonly organizationId: string;
-  readonly id: string;
-  readonly kind: "payout" | "request" | "provider_account" | "callback" | "delivery";
-  readonly subject: string;
-  readonly reason: string;
-  readonly isIncident: boolean;
-  readonly status: "open" | "closed";
-  readonly count: number;
-  readonly details: unknown;
-  /** Who of the merchant's people takes care of it; null: nobody yet. */
-  readonly assignee: string | null;
-  readonly openedTime: number;
-  readonly closedTime: number | null;
-  readonly version: number;
-}
-
-/** What a person did, or wants to do, about something: who, when, why. Never deleted. */
-export interface ModerationAct {
-  readonly organizationId: string;
-  readonly id: string;
-  readonly kind: string;
-  readonly subjectKind: "payout" | "request" | "item";
-  readonly subject: string;
-  /** `proposed`: waits for a second person. */
-  readonly status: "done" | "proposed" | "withdrawn";
-  readonly actor: string;
-  readonly confirmedBy: string | null;
-  readonly reason: string;
-  /** What else was said: the verdict, the evidence, the figures. */
-  readonly body: unknown;
-  readonly version: number;
-  readonly createdTime: number;
-  readonly updatedTime: number;
 }
 
 /** Where the merchant hears of changes. */

@@ -17,6 +17,7 @@ import { collectRoutes, showRoutes } from "./openapi.ts";
 import { PROBLEM, problemAnswer, type Refused, refuse, refusedBy } from "./problem.ts";
 import { decorate, register, requirePermission, send } from "./register.ts";
 import { accounts } from "./routes/accounts.ts";
+import { acts } from "./routes/acts.ts";
 import { CALLBACK_ROUTE, callbacks } from "./routes/callbacks.ts";
 import { customers } from "./routes/customers.ts";
 import { events } from "./routes/events.ts";
@@ -56,6 +57,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...payoutInvoices,
   ...payoutRequests,
   ...payouts,
+  ...acts,
   ...accounts,
   ...funds,
   ...organizations,

@@ -1,10 +1,13 @@
 /** The resources that answers show, as schemas: the document's vocabulary. `core/views.ts` is what they describe. */
+
 import Type from "typebox";
+import { ACTS, type ActKind } from "../core/acts.ts";
 import { ERRORS, type ErrorCode } from "../core/errors.ts";
 import { INVOICE_STATUSES, type InvoiceStatus } from "../core/invoice.ts";
 import { PAYOUT_STATUSES, type PayoutStatus } from "../core/payout.ts";
 import { BLOCK_REASONS, PUBLIC_STATUSES, type PublicStatus } from "../core/request.ts";
 import { RESOLUTIONS, type Resolution } from "../core/resolution.ts";
+import { ITEM_REASONS, type ItemReason } from "../core/story.ts";
 import { GATEWAYS, METHODS } from "./public-words.ts";
 import { MoneyOut, NumberOrNull, OneOf, OneOfOrNull, Text, TextOrNull, Time } from "./schema.ts";
 
@@ -108,6 +111,9 @@ const PAYOUT_DOC = Type.Object(
     amount: MoneyOut("What the payee is to get."),
     processedAmount: MoneyOut("What was paid."),
     returnedAmount: MoneyOut("What came back."),
+    incidentAmount: MoneyOut("What was paid beyond everything that the order covers, and stands in suspense."),
+    isManual: Type.Boolean({ description: "Waits in READY for a person." }),
+    afterRevoke: OneOfOrNull(["stop", "reroute"], "What follows once it is pulled back."),
     service: text("The payout service."),
     connector: text("Which kind of provider."),
     routeId: text("The route that was chosen."),
@@ -174,6 +180,8 @@ const invoiceMoney = {
   processedWriteoff: MoneyOut("Settled: both together."),
   processedServiceAmount: MoneyOut("What the payee got so far."),
   refundedAmount: MoneyOut("What came back, at the frozen rate."),
+  refundedFee: MoneyOut("What of the commission was given back."),
+  refundPendingAmount: MoneyOut("What is being brought back and is not back yet."),
 };
 
 const INVOICE_DOC = Type.Object(
@@ -189,6 +197,8 @@ const INVOICE_DOC = Type.Object(
     autoprocess: Type.Boolean({ description: "Processing starts by itself." }),
     attemptsLimit: Type.Integer({ description: "The most payouts ever made for one part." }),
     allowPartially: Type.Boolean({ description: "Less than the amount is a success too." }),
+    splitMode: Type.Boolean({ description: "Several payouts may share the amount where no route carries it whole." }),
+    parallelMode: Type.Boolean({ description: "All parts at once, instead of one after the other." }),
     description: textOrNull("For people."),
     descriptor: textOrNull("For the payee's statement."),
     metadata: Type.Unsafe<unknown>({ type: ["object", "null"], description: "As it was given." }),
@@ -251,6 +261,43 @@ const FUNDS_DOC = Type.Object(
   { $id: "FundsMovement", description: "Money that a person moves: first made, then approved." },
 );
 
+const ITEM_DOC = Type.Object(
+  {
+    id: text("Ours."),
+    kind: OneOf(["payout", "request", "provider_account", "callback", "delivery"], "What it is about."),
+    subject: text("The id of that."),
+    reason: OneOf(keysOf<ItemReason>(ITEM_REASONS), "Why a person is asked."),
+    incident: Type.Boolean({ description: "Something went wrong that must be understood, not only decided." }),
+    status: OneOf(["open", "closed"], "Closed by a person, or when its reason has gone."),
+    count: Type.Integer({ description: "How often the same cause was met." }),
+    details: Type.Unsafe<unknown>({ type: ["object", "null"], description: "What was met." }),
+    assignee: textOrNull("Who takes care of it."),
+    version,
+    openedTime: Time("When it was opened."),
+    closedTime: Type.Unsafe<string | null>({ type: ["string", "null"], format: "date-time", description: "The end." }),
+    _links: links,
+  },
+  { $id: "ModerationItem", description: "Something that a person must look at." },
+);
+
+const ACT_DOC = Type.Object(
+  {
+    id: text("Ours."),
+    kind: OneOf(keysOf<ActKind>(ACTS), "What was done."),
+    subjectKind: OneOf(["payout", "request", "item"], "What it was done to."),
+    subject: text("The id of that."),
+    status: OneOf(["done", "proposed", "withdrawn"], "`proposed`: it waits for a second person."),
+    actor: text("Who did it, or wants to."),
+    confirmedBy: textOrNull("The second person."),
+    reason: Type.String({ description: "Why." }),
+    body: Type.Unsafe<unknown>({ type: ["object", "null"], description: "What else was said." }),
+    version,
+    ...times,
+    _links: links,
+  },
+  { $id: "ModerationAct", description: "What a person did, or wants to do." },
+);
+
 const HEALTH_DOC = Type.Object({ status: Text(20, "How it is.") }, { $id: "Health", description: "How we are." });
 
 /** Every schema that has a name in the document. */
@@ -262,5 +309,7 @@ export const RESOURCES = [
   LEDGER_ACCOUNT_DOC,
   TRIAL_BALANCE_DOC,
   FUNDS_DOC,
+  ITEM_DOC,
+  ACT_DOC,
   HEALTH_DOC,
 ];

@@ -1,7 +1,9 @@
 /** Reading history as events. */
+import { TABLE_OF } from "../core/events.ts";
 import type { Invoice } from "../core/invoice.ts";
 import type { Payout } from "../core/payout.ts";
 import type { PayoutRequest } from "../core/request.ts";
+import type { ModerationAct } from "../core/acts.ts";
 import type { History } from "../engine/ports.ts";
 import type { Reader } from "./reader.ts";
 
@@ -10,12 +12,14 @@ export interface NamedRows {
   readonly invoice: Invoice;
   readonly request: PayoutRequest;
   readonly payout: Payout;
+  readonly act: ModerationAct;
 }
 
 /** What `eventType` in core says, for filters; a test compares the two. */
 export const EVENT_TYPE_SQL = `case t."kind"
   when 'invoice' then 'payout-invoice.' || t."status"
   when 'payout' then 'payout.' || t."status"
+  when 'act' then 'moderation.' || t."status"
   else 'payout-request-' || case
     when t."version_from" = 0 then 'created'
     when cardinality(t."moves") = 0 then 'modified'
@@ -24,7 +28,7 @@ export const EVENT_TYPE_SQL = `case t."kind"
     else 'modified' end
   end`;
 
-const CASTS = { invoice: "uuid", request: "text", payout: "uuid" } as const;
+const CASTS = { invoice: "uuid", request: "text", payout: "uuid", act: "uuid" } as const;
 
 /** Finds the row of each change: one read per kind, whatever their number. */
 export async function namesOf(
@@ -36,9 +40,10 @@ export async function namesOf(
     const ids = [...new Set(changes.filter((change) => change.kind === kind).map((change) => change.subject))];
     if (ids.length === 0) return [];
     const where = `t."organization_id" = $1 and t."id" = any($2::${CASTS[kind]}[])`;
-    const rows = await reader.rows(kind, organizationId, { where, values: [organizationId, ids] });
+    const rows = await reader.rows(TABLE_OF[kind], organizationId, { where, values: [organizationId, ids] });
     return rows.map((row) => [`${kind} ${row.id}`, row] as const);
   };
-  const found = new Map((await Promise.all([read("invoice"), read("request"), read("payout")])).flat());
+  const kinds = Object.keys(CASTS) as History["kind"][];
+  const found = new Map<string, NamedRows[History["kind"]]>((await Promise.all(kinds.map(read))).flat());
   return (change) => found.get(`${change.kind} ${change.subject}`) ?? null;
 }

@@ -24,6 +24,7 @@ const KINDS = ["live", "test"] as const;
 const MATRIX: Readonly<Record<Permission, Readonly<Record<Role, string>>>> = {
   read: { owner: "LT", administrator: "LT", manager: "LT", developer: "LT", support: "LT", viewer: "LT" },
   orders: { owner: "LT", administrator: "LT", manager: "LT", developer: ".T", support: "..", viewer: ".." },
+  moderation: { owner: "LT", administrator: "LT", manager: "LT", developer: ".T", support: "..", viewer: ".." },
   funds: { owner: "LT", administrator: "LT", manager: "LT", developer: ".T", support: "..", viewer: ".." },
   settings: { owner: "LT", administrator: "LT", manager: "..", developer: ".T", support: "..", viewer: ".." },
   webhooks: { owner: "LT", administrator: "LT", manager: "..", developer: "LT", support: "..", viewer: ".." },

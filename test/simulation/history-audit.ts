@@ -7,7 +7,7 @@ import type { Change } from "./mirror.ts";
 import type { Tally } from "./tally.ts";
 
 type Find = (from: string, to: string) => unknown;
-const MACHINES: Readonly<Record<History["kind"], Find>> = {
+const MACHINES: Readonly<Record<Exclude<History["kind"], "act">, Find>> = {
   invoice: INVOICE.find as Find,
   request: REQUEST.find as Find,
   payout: PAYOUT.find as Find,
@@ -17,6 +17,9 @@ interface Standing {
   readonly status: string;
   readonly version: number;
 }
+
+/** Acts of people change nothing of their own: they have no machine. */
+const hasMachine = (kind: History["kind"]): kind is Exclude<History["kind"], "act"> => kind !== "act";
 
 const NEW: Standing = { status: "new", version: 0 };
 
@@ -45,12 +48,14 @@ export class HistoryAudit {
     const last = this.#sequences.get(row.organizationId) ?? 0;
     if (row.sequence !== last + 1) this.#off(`history ${row.sequence} of ${row.organizationId} follows ${last}`);
     this.#sequences.set(row.organizationId, row.sequence);
+    if (!hasMachine(row.kind)) return;
+    const machine = MACHINES[row.kind];
     const key = `${row.organizationId} ${row.kind} ${row.subject}`;
     const from = this.#standing.get(key) ?? NEW;
     let { status } = from;
     for (const name of row.moves) {
       const [, kind, before = "", after = ""] = /^(\w+)\.(\w+)>(\w+)$/.exec(name) ?? [];
-      const isLegal = kind === row.kind && before === status && MACHINES[row.kind](before, after) !== undefined;
+      const isLegal = kind === row.kind && before === status && machine(before, after) !== undefined;
       if (!isLegal) this.#off(`${row.kind} ${row.subject} takes ${name} from ${status}`);
       status = after;
     }

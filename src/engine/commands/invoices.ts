@@ -10,7 +10,7 @@ import type { Payout } from "../../core/payout.ts";
 import type { PayoutRequest } from "../../core/request.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
 import { begin, moveInvoice, noteMove, reopen, stepInvoice } from "../../core/story.ts";
-import { type Handler, ORDER } from "../command.ts";
+import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
 import { accountWants, carryOn, saveInvoiceAlone, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
@@ -62,7 +62,7 @@ export const createInvoice: Handler<CreateInvoice, InvoiceRows> = {
     const { organizationId, rows } = seen;
     if (order.websiteId === undefined) return [];
     const existing = findInvoice(rows, organizationId, order);
-    if (existing !== undefined) return invoiceRowsWants(organizationId, existing);
+    if (existing !== undefined) return invoiceRowsWants(seen, existing);
     const instrument =
       order.paymentInstrumentId === undefined
         ? null
@@ -91,13 +91,19 @@ function findInvoice(
   )[0];
 }
 
-/** Everything below an invoice, for the answer. */
-export function invoiceRowsWants(organizationId: string, invoice: Invoice): readonly Want<TableName>[] {
-  if (invoice.requestId === null) return [];
+/** Everything below an invoice, for the answer; what payouts have posted, once the payouts are there. */
+export function invoiceRowsWants(
+  { organizationId, rows }: Pick<Seen, "organizationId" | "rows">,
+  invoice: Pick<Invoice, "requestId">,
+): readonly Want<TableName>[] {
+  const { requestId } = invoice;
+  if (requestId === null) return [];
+  const payouts = rows.filter("payout", (row) => row.organizationId === organizationId && row.requestId === requestId);
+  const subjects = [requestId, ...payouts.map((payout) => payout.id)];
   return [
-    { table: "request", by: "primary", keys: [[organizationId, invoice.requestId]] },
-    { table: "payout", by: "payout_by_request", keys: [[organizationId, invoice.requestId]] },
-    { table: "entry", by: "entry_by_subject", keys: [[organizationId, invoice.requestId]] },
+    { table: "request", by: "primary", keys: [[organizationId, requestId]] },
+    { table: "payout", by: "payout_by_request", keys: [[organizationId, requestId]] },
+    { table: "entry", by: "entry_by_subject", keys: subjects.map((subject) => [organizationId, subject]) },
   ];
 }
 
@@ -351,7 +357,7 @@ export const processInvoice: Handler<ProcessInvoice, InvoiceRows> = {
     return [
       { table: "website", by: "primary", keys: [[seen.organizationId, invoice.websiteId]] },
       ...accountWants(seen.organizationId, invoice.websiteId, seen.setup),
-      ...invoiceRowsWants(seen.organizationId, invoice),
+      ...invoiceRowsWants(seen, invoice),
     ];
   },
   decide(context, { invoiceId, version }) {
@@ -384,7 +390,7 @@ export const terminateInvoice: Handler<{ readonly invoiceId: string }, InvoiceRo
     if (invoice === null || invoice.requestId === null) return [];
     const key = { requestId: invoice.requestId, invoiceId, websiteId: invoice.websiteId };
     const { organizationId } = seen;
-    return [...storyWants(organizationId, key), ...storyMore(key, seen), ...invoiceRowsWants(organizationId, invoice)];
+    return [...storyWants(organizationId, key), ...storyMore(key, seen), ...invoiceRowsWants(seen, invoice)];
   },
   decide(context, { invoiceId }) {
     const invoice = context.rows.get("invoice", [context.organizationId, invoiceId]);

@@ -1,10 +1,11 @@
 /** `PUT /payout-requests/{id}`: made or changed by the client's own id (docs/api.md). */
 import { isCurrency } from "../../core/currency.ts";
+import { askForEnd, isEnded } from "../../core/dispatch.ts";
 import { type InvalidField, invalid, type Refusal, refusal } from "../../core/errors.ts";
 import { moveName } from "../../core/machine.ts";
 import type { PaymentInstrument, Website } from "../../core/merchant.ts";
-import { isPlannedOrOpen, type Payout } from "../../core/payout.ts";
-import { type BlockReason, type PayoutRequest, publicStatus } from "../../core/request.ts";
+import { isPlannedOrOpen, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
+import { type BlockReason, type Canceler, type PayoutRequest, publicStatus } from "../../core/request.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
 import { begin, type Draft, noteMove, patchRequest, reopen } from "../../core/story.ts";
 import { type Handler, ORDER } from "../command.ts";
@@ -216,6 +217,53 @@ function rowsOf(context: Context, id: string, of: { website: Website; isNew: boo
   const payouts = rows.filter("payout", (row) => row.organizationId === organizationId && row.requestId === id);
   return { request, payouts, website: of.website, isNew: of.isNew };
 }
+
+export interface CancelRequest {
+  readonly id: string;
+  readonly description: string | null;
+  readonly canceledBy: Canceler;
+}
+
+/**
+ * Cancels a request: what is planned ends, nothing new is made. Refused with `payout-in-flight` while anything of it
+ * is at a provider, and once it is fulfilled; then nothing has changed.
+ */
+export const cancelRequest: Handler<CancelRequest, RequestRows> = {
+  name: "cancel-payout-request",
+  order: ORDER.accept,
+  wants: ({ id }, organizationId) => [
+    { table: "request", by: "primary", keys: [[organizationId, id]] },
+    { table: "payout", by: "payout_by_request", keys: [[organizationId, id]] },
+  ],
+  more({ id }, seen) {
+    const request = seen.rows.get("request", [seen.organizationId, id]);
+    if (request === null) return [];
+    const key = { requestId: id, invoiceId: request.invoiceId, websiteId: request.websiteId };
+    return [...storyWants(seen.organizationId, key), ...storyMore(key, seen)];
+  },
+  decide(context, { id, description, canceledBy }) {
+    const story = storyOf(context, id);
+    if (story === null) return err(refusal("not-found", "There is no such payout request."));
+    const status = publicStatus(story.request);
+    if (status === "canceled" || status === "fulfilled") {
+      return err(refusal("not-in-this-status", `The payout request is ${status}.`));
+    }
+    if (
+      story.payouts.some((payout) => PAYOUT_MEANING[payout.status].class === "open" || payout.status === "CANCELLING")
+    ) {
+      return err(refusal("payout-in-flight", "An allocation of it is at its provider."));
+    }
+    const draft = reopen(story, context.now);
+    if (isEnded(draft)) return err(refusal("not-in-this-status", "The payout request is settled."));
+    askForEnd(draft, "cancel");
+    patchRequest(draft, { canceledBy, cancelDescription: description });
+    const carried = carryOn(context, draft);
+    if (!carried.ok) return carried;
+    const website = context.rows.get("website", [context.organizationId, story.request.websiteId]);
+    assert(website !== null, "the website of a story is loaded");
+    return ok(rowsOf(context, id, { website, isNew: false }));
+  },
+};
 
 /** What a PUT would change of an existing request; an empty patch changes nothing, in every status, for ever. */
 function patchOf(put: PutRequest, request: PayoutRequest, checked: Checked): Partial<PayoutRequest> {

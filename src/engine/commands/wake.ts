@@ -11,8 +11,9 @@ import { abandonReversal, openReversal } from "../../core/reversal.ts";
 import { type Draft, movePayout, patchPayout, reopen, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
-import { carryOn, errand, openItem, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";
+import { carryOn, errand, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
+import { openItem } from "../record.ts";
 import { isSendingOpen, providerOf, queryOf, sendTruth } from "../world.ts";
 import { matchCallback } from "./callback.ts";
 import { expireInvoice } from "./invoices.ts";
@@ -107,6 +108,7 @@ function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woke
   const isToBeSent = isUnsent && !payout.moderationRequired;
   if (isToBeSent) return sendReady(context, draft, payout);
   if (payout.reversal === "due") return reverse(context, draft, payout);
+  if (payout.send === "again") return repeat(context, draft, payout);
   // Work about a payout that is over is there because a person has asked for an inquiry.
   return inquire(context, draft, payout);
 }
@@ -145,6 +147,23 @@ function refuse(context: Context, draft: Draft, payout: Payout): Result<Woken, R
 function wait(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
   wakePayout(draft, payout.id, context.now + GATE_WAIT_MS);
   return moved(saveStory(context, draft));
+}
+
+/**
+ * TX1 of a repeat that a person has allowed: the same reference and bytes, a new lease. Where it may not go now it does
+ * not go at all: the first request is asked about as before.
+ */
+function repeat(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
+  const account = context.rows.get("providerAccount", [context.organizationId, payout.providerAccountId]);
+  const { blocked, endAsked } = draft.request;
+  if (blocked || endAsked !== null || !isSendingOpen(context) || account?.gate !== "open") {
+    patchPayout(draft, payout.id, { send: "unknown" });
+    wakePayout(draft, payout.id, context.now);
+    return moved(saveStory(context, draft));
+  }
+  if (!context.takeSlot(payout.providerAccountId)) return ok("held");
+  invoke(draft, payout.id, sendTruth(providerOf(context, payout).connector.truth));
+  return moved(carryOn(context, draft));
 }
 
 /**

@@ -4,7 +4,16 @@
  */
 import { Webhook } from "standardwebhooks";
 import { type Refusal, refusal } from "../../core/errors.ts";
-import { EVENT_TYPES, type EventNames, eventBody, eventNames, eventType, isEvent, isHeard } from "../../core/events.ts";
+import {
+  EVENT_TYPES,
+  type EventNames,
+  eventBody,
+  eventNames,
+  eventType,
+  isEvent,
+  isHeard,
+  TABLE_OF,
+} from "../../core/events.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
 import { type Handler, ORDER, type WebhookErrand } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -96,7 +105,7 @@ export const wakeDelivery: Handler<Work, "moved"> = {
     if (delivery === null) return [];
     const change = rows.get("history", [organizationId, delivery.sequence]);
     if (change === null) return [{ table: "history", by: "primary", keys: [[organizationId, delivery.sequence]] }];
-    return [{ table: change.kind, by: "primary", keys: [[organizationId, change.subject]] }];
+    return [{ table: TABLE_OF[change.kind], by: "primary", keys: [[organizationId, change.subject]] }];
   },
   decide(context, work) {
     const { organizationId, rows, now } = context;
@@ -180,7 +189,7 @@ function errandOf(
 
 /** What tells the merchant which of theirs it is. */
 function namesOf(context: Context, change: History): EventNames {
-  return eventNames(change.kind, context.rows.get(change.kind, [context.organizationId, change.subject]));
+  return eventNames(change.kind, context.rows.get(TABLE_OF[change.kind], [context.organizationId, change.subject]));
 }
 
 function giveUp(context: Context, delivery: Delivery, lastResult: string): Result<"moved", Refusal> {

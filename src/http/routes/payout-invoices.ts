@@ -48,6 +48,14 @@ const NEW_INVOICE = Type.Object(
     autoprocess: Type.Optional(Type.Boolean({ description: "False: it waits for *process*. Default: the website's." })),
     attemptsLimit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: "Default 5." })),
     allowPartially: Type.Optional(Type.Boolean({ description: "Default false." })),
+    splitMode: Type.Optional(
+      Type.Boolean({
+        description: "Several payouts may share the amount where no route carries it whole. Default false.",
+      }),
+    ),
+    parallelMode: Type.Optional(
+      Type.Boolean({ description: "All parts at once, instead of one after the other. Default false." }),
+    ),
     lifetimeMinutes: Type.Optional(
       Type.Integer({ minimum: 1, maximum: TEN_YEARS_MINUTES, description: "Default: the website's." }),
     ),

@@ -1,0 +1,73 @@
+/** What a person does, and who else must agree (docs/domain.md, Moderation). */
+
+interface ActRow {
+  readonly doc: string;
+  /** Decides where money goes: above the website's limit a second person confirms it. */
+  readonly decidesMoney?: true;
+}
+
+/** Everything that a person does, by the word in which events name it. */
+export const ACTS = {
+  inquire: { doc: "Asked the provider at once." },
+  process: { doc: "Let a payout start that waited for a person." },
+  terminate: { doc: "Ended a payout of which nothing has been sent." },
+  revoke: { doc: "Asked for a payout under way to be pulled back." },
+  cancel: { doc: "Asked for a paid payout to be reversed." },
+  refund: { doc: "Asked for what an invoice has paid to be brought back, or part of it." },
+  evidence: { doc: "Said what became of a payout, with evidence attached.", decidesMoney: true },
+  repeat: { doc: "Let the same reference be sent again.", decidesMoney: true },
+  continue: { doc: "Let the unpaid rest of an order go by another payout.", decidesMoney: true },
+  accept_partial: { doc: "Took what is paid as enough.", decidesMoney: true },
+  take_back: { doc: "Closed an order with what is paid, and asked for that to be brought back.", decidesMoney: true },
+  settle_incident: { doc: "Said who bears what stands in suspense.", decidesMoney: true },
+  change: { doc: "Changed attempts or partial payment of an order." },
+  assign: { doc: "Gave a moderation item to somebody." },
+  comment: { doc: "Wrote a comment." },
+  close: { doc: "Closed a moderation item that needs nothing more." },
+} as const satisfies Record<string, ActRow>;
+
+export type ActKind = keyof typeof ACTS;
+/** Acts about a payout or an order; the others are about a moderation item. */
+export type StoryAct = Exclude<ActKind, "assign" | "comment" | "close">;
+
+export function decidesMoney(kind: ActKind): boolean {
+  const row: ActRow = ACTS[kind];
+  return row.decidesMoney === true;
+}
+
+/** Something that a person must look at. */
+export interface ModerationItem {
+  readonly organizationId: string;
+  readonly id: string;
+  readonly kind: "payout" | "request" | "provider_account" | "callback" | "delivery";
+  readonly subject: string;
+  readonly reason: string;
+  readonly isIncident: boolean;
+  readonly status: "open" | "closed";
+  readonly count: number;
+  readonly details: unknown;
+  /** Who of the merchant's people takes care of it; null: nobody yet. */
+  readonly assignee: string | null;
+  readonly openedTime: number;
+  readonly closedTime: number | null;
+  readonly version: number;
+}
+
+/** What a person did, or wants to do, about something: who, when, why. Never deleted. */
+export interface ModerationAct {
+  readonly organizationId: string;
+  readonly id: string;
+  readonly kind: string;
+  readonly subjectKind: "payout" | "request" | "item";
+  readonly subject: string;
+  /** `proposed`: waits for a second person. */
+  readonly status: "done" | "proposed" | "withdrawn";
+  readonly actor: string;
+  readonly confirmedBy: string | null;
+  readonly reason: string;
+  /** What else was said: the verdict, the evidence, the figures. */
+  readonly body: unknown;
+  readonly version: number;
+  readonly createdTime: number;
+  readonly updatedTime: number;
+}
