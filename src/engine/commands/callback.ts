@@ -9,8 +9,9 @@ import { assert, ok } from "../../core/result.ts";
 import { reopen } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
-import { carryOn, openItem, storyMore, storyOf, storyWants } from "../orders.ts";
+import { carryOn, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
+import { openItem } from "../record.ts";
 import { providerOf, sendTruth } from "../world.ts";
 
 export interface CallbackMessage {
