@@ -34,6 +34,8 @@ export class Context {
   readonly #name: string;
   readonly #around: Surroundings;
   #commandId: string | null = null;
+  /** What the decision has learned about its cause, kept with it. */
+  #learned: Readonly<Record<string, unknown>> = {};
 
   constructor(
     at: { organizationId: string; rows: Branch; setup: Setup; moment: Moment },
@@ -93,6 +95,20 @@ export class Context {
     return fence;
   }
 
+  /** Keeps something with the cause of this command: what a provider's answer was read as, for instance. */
+  learn(members: Readonly<Record<string, unknown>>): void {
+    this.#learned = { ...this.#learned, ...members };
+    if (this.#commandId === null) return;
+    const row = this.rows.get("command", [this.organizationId, this.#commandId]);
+    if (row !== null) this.rows.put("command", { ...row, body: this.#body() });
+  }
+
+  #body(): unknown {
+    const said = this.cause.body ?? null;
+    if (Object.keys(this.#learned).length === 0) return said;
+    return typeof said === "object" && said !== null ? { ...said, ...this.#learned } : { ...this.#learned };
+  }
+
   /** The row that says what caused the changes of this command; written once, when first asked for. */
   commandId(subject: string | null): string {
     if (this.#commandId !== null) return this.#commandId;
@@ -108,7 +124,7 @@ export class Context {
       providerAccountId: cause.providerAccountId ?? null,
       messageId: cause.messageId ?? null,
       verified: cause.verified ?? null,
-      body: cause.body ?? null,
+      body: this.#body(),
       bodyHash: cause.bodyHash ?? null,
       time: this.now,
     });

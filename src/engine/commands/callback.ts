@@ -13,6 +13,7 @@ import { carryOn, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
 import { openItem } from "../record.ts";
 import { providerOf, sendTruth } from "../world.ts";
+import { learned } from "./outcome.ts";
 
 export interface CallbackMessage {
   readonly providerAccountId: string;
@@ -91,7 +92,9 @@ function apply(context: Context, payout: Payout, { news }: CallbackMessage) {
   assert(story !== null, `the story of payout ${payout.id} exists`);
   const draft = reopen(story, context.now);
   const { connector } = providerOf(context, payout);
-  hear(draft, payout.id, { kind: "callback", answer: news.answer }, sendTruth(connector.truth));
+  const heard = { kind: "callback", answer: news.answer } as const;
+  context.learn(learned(heard));
+  hear(draft, payout.id, heard, sendTruth(connector.truth));
   const carried = carryOn(context, draft);
   return carried.ok ? ok("heard" as const) : carried;
 }

@@ -51,6 +51,7 @@ function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"
   const { connector } = providerOf(context, payout);
   if (errand.operation === "inquire") patchPayout(draft, payout.id, { inquiries: payout.inquiries + 1 });
   const news = read(context, { payout, draft, connector }, { errand, outcome });
+  context.learn(learned(news));
   hear(draft, payout.id, news, sendTruth(connector.truth));
   const carried = carryOn(context, draft);
   return carried.ok ? ok("taken") : carried;
@@ -79,6 +80,14 @@ function read(
       return { kind: "answer", operation, answer, askedTime: errand.askedTime };
     }
   }
+}
+
+/** What an outcome was read as, in our words and the provider's: each sub-operation keeps its own resolution. */
+export function learned(news: News): Readonly<Record<string, unknown>> {
+  if (!("answer" in news)) return { resolution: news.resolution };
+  const { fact, resolution, sent, found, providerStatus, providerCode } = news.answer;
+  const all = { fact, resolution, sent, found, providerStatus, providerCode };
+  return Object.fromEntries(Object.entries(all).filter(([, word]) => word !== undefined));
 }
 
 function lost(operation: Operation, resolution: Resolution): News {
