@@ -25,6 +25,9 @@ async function list(text: string, values: readonly unknown[] = []): Promise<stri
   return rows.map(([value]) => value);
 }
 
+/** Tables of the system's own, which hold nothing of an order. */
+const SYSTEM_TABLES = ["epoch", "migration", "audit_mark", "audit_balance"];
+
 const inSql = (names: readonly string[]): string => names.map(sqlName).join(", ");
 const tenants = TABLE_NAMES.filter((name) => tableOf(name).scope === "tenant");
 
@@ -67,7 +70,7 @@ describe("the migrated database is what tables.ts says", () => {
     const found = await list(
       "select relname from pg_class where relnamespace = 'bursar'::regnamespace and relkind = 'r'",
     );
-    deepEqual(found.sort(), [...TABLE_NAMES.map(sqlName), "epoch", "migration"].sort());
+    deepEqual(found.sort(), [...TABLE_NAMES.map(sqlName), ...SYSTEM_TABLES].sort());
   });
 
   for (const name of TABLE_NAMES) {
@@ -175,7 +178,10 @@ describe("the application role", () => {
     const expected = TABLE_NAMES.flatMap((name) =>
       privilegesOf(tableOf(name)).map((each) => `${sqlName(name)} ${each}`),
     );
-    deepEqual((await granted(APP_ROLE)).sort(), [...expected, "epoch select"].sort());
+    const marks = ["audit_mark", "audit_balance"].flatMap((name) =>
+      ["select", "insert", "update"].map((each) => `${name} ${each}`),
+    );
+    deepEqual((await granted(APP_ROLE)).sort(), [...expected, ...marks, "epoch select"].sort());
     for (const name of TABLE_NAMES.filter((each) => tableOf(each).isAppendOnly)) {
       deepEqual(privilegesOf(tableOf(name)), ["select", "insert"], `${name} is append-only`);
     }
