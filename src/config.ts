@@ -19,6 +19,8 @@ export interface Config {
   readonly demo: boolean;
   /** Whether webhooks may go to addresses inside private networks. */
   readonly privateWebhooks: boolean;
+  /** Minutes between two audits of a process that works; 0: none. */
+  readonly auditMinutes: number;
 }
 
 const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
@@ -27,6 +29,7 @@ type LogLevel = (typeof LOG_LEVELS)[number];
 type Role = (typeof ROLES)[number];
 
 export const API_KEY_FORM = /^bk_(test|live)_[A-Za-z0-9_-]{32,}$/;
+const MINUTES_MAX = 1440;
 const MASTER_KEY_FORM = /^[0-9a-fA-F]{64}$/;
 
 /** One setting: its name, how it is read, and what is said when it cannot be. */
@@ -49,6 +52,16 @@ class Reader {
     const port = /^\d{1,5}$/.test(value) ? Number(value) : -1;
     if (port < 0 || port > 65_535) this.faults.push(`${name} must be a port from 0 to 65535, not "${value}"`);
     return port;
+  }
+
+  whole(name: string, fallback: number, most: number): number {
+    const value = this.text(name);
+    if (value === null) return fallback;
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : -1;
+    if (number < 0 || number > most) {
+      this.faults.push(`${name} must be a whole number from 0 to ${most}, not "${value}"`);
+    }
+    return number;
   }
 
   oneOf<T extends string>(name: string, allowed: readonly T[], fallback: T): T {
@@ -104,6 +117,7 @@ export function readConfig(
     publicUrl: reader.url("BURSAR_PUBLIC_URL", ["https:", "http:"]),
     demo: reader.flag("BURSAR_DEMO", databaseUrl === null),
     privateWebhooks: reader.flag("BURSAR_PRIVATE_WEBHOOKS", databaseUrl === null),
+    auditMinutes: reader.whole("BURSAR_AUDIT_MINUTES", 5, MINUTES_MAX),
   };
   return reader.faults.length === 0 ? ok(config) : err(reader.faults);
 }

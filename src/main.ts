@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { AuditWatch } from "./cli/audit-watch.ts";
 import { DEMO_ORGANIZATION, installDemo } from "./cli/demo-data.ts";
 import { API_KEY_FORM, type Config } from "./config.ts";
 import { CONNECTORS } from "./connectors/registry.ts";
@@ -16,6 +17,7 @@ import { Vault } from "./engine/vault.ts";
 import { buildApp } from "./http/app.ts";
 import { Metrics } from "./http/metrics.ts";
 import { startSandbox } from "./sandbox/supervise.ts";
+import { openAuditor } from "./store/audit.ts";
 import { startEmbedded } from "./store/embedded.ts";
 import { type InstanceLock, instanceLock } from "./store/instance-lock.ts";
 import { migrate } from "./store/migrate.ts";
@@ -147,6 +149,7 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
   url = await listen(app, config);
   const newKey = await provision({ config, engine, store, vault }, sandbox?.url ?? null);
   engine.start();
+  watchBooks(database, { engine, metrics }, { config, log, undo });
   return {
     url,
     newKey,
@@ -155,6 +158,27 @@ async function startOn(database: Database, { config, log, undo }: Start): Promis
     lost: database.lock?.lost ?? new Promise(() => {}),
     stop: () => undo.run(),
   };
+}
+
+/** Audits the books from time to time, where payouts are worked on. */
+function watchBooks(
+  database: Database,
+  parts: { engine: Engine; metrics: Metrics },
+  { config, log, undo }: Start,
+): void {
+  if (config.role === "api" || config.auditMinutes === 0) return;
+  const watch = new AuditWatch({
+    auditor: openAuditor(database.config),
+    engine: parts.engine,
+    clock: realClock,
+    timer: realTimer,
+    log,
+    minutes: config.auditMinutes,
+    onReport: parts.metrics.onAudit,
+    onRound: parts.metrics.onAuditRound,
+  });
+  undo.add(() => watch.stop());
+  watch.start();
 }
 
 const CLOSE_GRACE_MS = 2_000;

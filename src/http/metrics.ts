@@ -12,6 +12,19 @@ const SECONDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5];
 
 const PREFIX = /^\/organizations\/:organizationId(?=\/)/;
 
+/** What is shown of an audit. */
+export interface Audited {
+  readonly organizationId: string;
+  readonly scope: "full" | "incremental";
+  readonly checks: readonly { readonly check: string; readonly breaches: number }[];
+  readonly shutGates: readonly { readonly scope: string; readonly id: string }[];
+}
+
+function bookLabels(organizationId: string): { organization: string; book: string } {
+  const organization = organizationOf(organizationId);
+  return { organization, book: organization === organizationId ? "live" : "test" };
+}
+
 /** The numbers of one process, and those of the database that it reads when it is asked. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -26,7 +39,12 @@ export class Metrics {
     readonly up: Gauge;
     readonly queued: Gauge;
     readonly inFlight: Gauge;
+    readonly breaches: Gauge<"check">;
+    readonly audited: Gauge;
+    readonly shut: Gauge<"scope" | "organization" | "book" | "id">;
   };
+  /** The last full audit of each book, and the newest of any kind. */
+  readonly #audits = new Map<string, { readonly whole: Audited; readonly newest: Audited }>();
 
   constructor() {
     const registers = [this.#registry];
@@ -65,6 +83,14 @@ export class Metrics {
       up: gauge("bursar_database_up", "0: the database has not answered, and what it knows is left out.", []),
       queued: gauge("bursar_lane_depth", "Commands that wait for a transaction.", []),
       inFlight: gauge("bursar_sends_in_flight", "Requests that are out.", []),
+      breaches: gauge("bursar_audit_breaches", "What the newest audits found wrong, over all books.", ["check"]),
+      audited: gauge("bursar_audit_last_success_timestamp_seconds", "When every book had been audited.", []),
+      shut: gauge("bursar_gate_shut", "1: nothing new is sent in this scope, as of the newest audit.", [
+        "scope",
+        "organization",
+        "book",
+        "id",
+      ]),
     };
   }
 
@@ -82,6 +108,27 @@ export class Metrics {
     const route = request.route.replace(PREFIX, "");
     this.#requestSeconds.observe({ method, route, status: `${Math.floor(request.status / 100)}xx` }, request.ms / 1000);
   }
+
+  /** A book was audited, whatever was found. What only a full audit sees stays as the last full one saw it. */
+  readonly onAudit = (audit: Audited): void => {
+    const before = this.#audits.get(audit.organizationId);
+    const whole = audit.scope === "full" ? audit : (before?.whole ?? audit);
+    this.#audits.set(audit.organizationId, { whole, newest: audit });
+    const { breaches, shut } = this.#gauges;
+    breaches.reset();
+    shut.reset();
+    for (const [organizationId, { whole: full, newest }] of this.#audits) {
+      const worst = new Map<string, number>();
+      for (const { check, breaches: count } of [...full.checks, ...newest.checks]) {
+        worst.set(check, Math.max(worst.get(check) ?? 0, count));
+      }
+      for (const [check, count] of worst) breaches.inc({ check }, count);
+      for (const { scope, id } of newest.shutGates) shut.set({ scope, ...bookLabels(organizationId), id }, 1);
+    }
+  };
+
+  /** Every book was audited; `time`: milliseconds since 1970. */
+  readonly onAuditRound = (time: number): void => this.#gauges.audited.set(time / 1000);
 
   get contentType(): string {
     return this.#registry.contentType;
@@ -107,9 +154,7 @@ export class Metrics {
     const { due, unknown, moderation, unwatched } = this.#gauges;
     for (const { kind, ageSeconds } of dueWork) due.set({ kind }, ageSeconds);
     for (const { organizationId, providerAccountId, currency, amountMinor } of unknownMoney) {
-      const organization = organizationOf(organizationId);
-      const book = organization === organizationId ? "live" : "test";
-      const labels = { organization, book, provider_account: providerAccountId, currency };
+      const labels = { ...bookLabels(organizationId), provider_account: providerAccountId, currency };
       unknown.set(labels, Number(formatMajor(amountMinor, currency)));
     }
     for (const { reason, count } of openItems) moderation.set({ reason }, count);
