@@ -1,0 +1,158 @@
+/**
+ * What may have happened at the providers that this database has forgotten (docs/safety.md, Recovery). After a restore,
+ * a failover or a copy nothing leaves for the first time until the providers have been asked whether it left before.
+ */
+import type { Answer } from "./answer.ts";
+import { inquiryDelayMs } from "./backoff.ts";
+import type { SendTruth } from "./doubt.ts";
+import { providerReference, type ReferenceShape } from "./ids.ts";
+import { isPlannedOrOpen, type Payout } from "./payout.ts";
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** How long after the end of the lost window merchants may still repeat orders that were acknowledged inside it. */
+export const WATCH_MS = 30 * DAY_MS;
+
+/**
+ * `due`: to be asked. `asked`: asked, and the answer said nothing that counts. `absent`: the provider does not know the
+ * reference, and no request with it can still arrive. `found`: it does.
+ */
+export type CheckState = "due" | "asked" | "absent" | "found";
+
+/** One question: does this provider account know the reference of this attempt? */
+export interface RecoveryCheck {
+  readonly organizationId: string;
+  readonly payoutId: string;
+  readonly epoch: number;
+  readonly providerAccountId: string;
+  readonly attempt: number;
+  readonly reference: string;
+  readonly state: CheckState;
+  /** What the provider said of the order that it knows. */
+  readonly fact: string | null;
+  readonly tries: number;
+  readonly askedTime: number | null;
+  readonly version: number;
+}
+
+/** The first epoch is numbered 1; every later one by the second of 1970 in which it began. */
+const FIRST_SECOND = 1_000_000_000;
+
+/**
+ * The last instant at which the database before this one can have acted, milliseconds since 1970: an epoch is numbered
+ * by it. Null: there was no database before this one.
+ */
+export function lostEndOf(epoch: number): number | null {
+  return epoch < FIRST_SECOND ? null : epoch * 1000;
+}
+
+/** Whether a payout was made before this database took over: what has become of it since may be forgotten. */
+export function isFromBefore(payout: Pick<Payout, "createdTime">, epoch: number): boolean {
+  const lostEnd = lostEndOf(epoch);
+  return lostEnd !== null && payout.createdTime < lostEnd;
+}
+
+/**
+ * Whether the providers must be asked before this payout is sent: it is from before, or first seen within 30 days
+ * after. An order that is repeated has the same references as the one that was forgotten, for they are hashes of what
+ * the merchant named. An order without any name of the merchant's could not be recognised; there is none: an invoice
+ * has its referenceId, a request its id.
+ */
+export function needsChecks(payout: Pick<Payout, "createdTime">, epoch: number): boolean {
+  const lostEnd = lostEndOf(epoch);
+  return lostEnd !== null && payout.createdTime < lostEnd + WATCH_MS;
+}
+
+/** What is asked of one provider account. */
+export interface Questioned {
+  readonly providerAccountId: string;
+  readonly reference: ReferenceShape;
+}
+
+/**
+ * Everything to be asked before a payout leaves: the references of its own and every later attempt, at each account.
+ * The forgotten order may have been refused at one account and paid at the next; earlier attempts stand in this
+ * database with their ends. The payout's own reference at its own account comes last: once that is answered, all is.
+ */
+export function questionsOf(
+  payout: Payout,
+  order: { readonly root: string; readonly attemptsLimit: number },
+  accounts: readonly Questioned[],
+): readonly Pick<RecoveryCheck, "providerAccountId" | "attempt" | "reference">[] {
+  const { organizationId, part } = payout;
+  const last = Math.max(payout.attempt, order.attemptsLimit);
+  const isOwn = (id: string, attempt: number): boolean => id === payout.providerAccountId && attempt === payout.attempt;
+  const others = accounts.flatMap(({ providerAccountId, reference }) =>
+    Array.from({ length: last - payout.attempt + 1 }, (_, index) => payout.attempt + index)
+      .filter((attempt) => !isOwn(providerAccountId, attempt))
+      .map((attempt) => ({
+        providerAccountId,
+        attempt,
+        reference: providerReference({ organizationId, root: order.root, part, attempt }, reference),
+      })),
+  );
+  const { providerAccountId, attempt, reference } = payout;
+  return [...others, { providerAccountId, attempt, reference }];
+}
+
+/** The check that is to be asked next; null when all have been answered. */
+export function nextCheck(checks: readonly RecoveryCheck[]): RecoveryCheck | null {
+  return checks.find((check) => !isAnswered(check)) ?? null;
+}
+
+export function isAnswered(check: Pick<RecoveryCheck, "state">): boolean {
+  return check.state === "absent" || check.state === "found";
+}
+
+export type CheckTruth = Pick<SendTruth, "waitWindowMs" | "isInquiryComplete" | "inquiryScheduleMs">;
+
+/**
+ * What an answer says about a forgotten send. "Not found" counts only where evidence D3 would: from a provider that
+ * lists everything, asked when no request of the old database can still arrive. Times in milliseconds since 1970.
+ */
+export function readCheck(
+  answer: Answer,
+  asked: { readonly askedTime: number; readonly epoch: number },
+  truth: CheckTruth,
+): CheckState {
+  if (answer.found === "no") {
+    const lostEnd = lostEndOf(asked.epoch) ?? 0;
+    const { waitWindowMs, isInquiryComplete } = truth;
+    const isLateEnough = waitWindowMs !== null && asked.askedTime > lostEnd + waitWindowMs;
+    return isLateEnough && isInquiryComplete ? "absent" : "asked";
+  }
+  const isKnown = answer.fact !== "unknown" && answer.fact !== "ignore";
+  return answer.found === "yes" || isKnown ? "found" : "asked";
+}
+
+/** When a question whose answer did not count is asked again, milliseconds since 1970. */
+export function askAgainTime(check: Pick<RecoveryCheck, "tries">, now: number, truth: CheckTruth): number {
+  return now + inquiryDelayMs(truth.inquiryScheduleMs, check.tries);
+}
+
+/**
+ * A payout from before may have been sent again under its reference, and nobody here knows when: the last instant at
+ * which any request with it could have left is the end of the lost window at the earliest.
+ */
+export function lastLeaveTime(payout: Payout, epoch: number): number | null {
+  const lostEnd = lostEndOf(epoch);
+  if (lostEnd === null || payout.createdTime >= lostEnd || !isPlannedOrOpen(payout)) return payout.lastLeaveTime;
+  return Math.max(payout.lastLeaveTime ?? 0, lostEnd);
+}
+
+/** How far the inquiries are. */
+export interface Progress {
+  readonly listed: number;
+  /** Inquired with an answer that counts, since the epoch began. */
+  readonly inquired: number;
+  /** Not answered, but in the hands of a person. */
+  readonly inModeration: number;
+  readonly toDo: number;
+}
+
+/** Why the gate may not be opened yet; null: it may. */
+export function whyNotOpen(isListed: boolean, progress: Progress): string | null {
+  if (!isListed) return "the list of payouts to be inquired is not complete";
+  if (progress.toDo === 0) return null;
+  return `${progress.toDo} of ${progress.listed} payouts have not been inquired with an answer`;
+}

@@ -1,0 +1,260 @@
+/**
+ * Asks providers whether they know an order already, before it leaves for the first time in an epoch that began with a
+ * restore, a failover or a copy. The questions are rows: who dies in the middle is found by the payout's lease, and the
+ * next holder goes on with the first question that has no answer.
+ */
+import type { Answer } from "../connectors/contract.ts";
+import type { Refusal } from "../core/errors.ts";
+import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
+import {
+  askAgainTime,
+  type CheckState,
+  isAnswered,
+  isFromBefore,
+  lastLeaveTime,
+  needsChecks,
+  nextCheck,
+  questionsOf,
+  type RecoveryCheck,
+  readCheck,
+} from "../core/recovery.ts";
+import { assert, ok, type Result } from "../core/result.ts";
+import { type Draft, patchPayout, wakePayout } from "../core/story.ts";
+import type { ProviderErrand } from "./command.ts";
+import type { Context } from "./context.ts";
+import { carryOn } from "./orders.ts";
+import type { HttpOutcome, KeyValues } from "./ports.ts";
+import type { ProviderSetup } from "./setup.ts";
+import { queryOf, sendTruth } from "./world.ts";
+
+/** What of the rows this file reads and writes. */
+interface CheckRows {
+  filter(table: "recoveryCheck", holds: (row: RecoveryCheck) => boolean): RecoveryCheck[];
+  put(table: "recoveryCheck", row: RecoveryCheck): void;
+}
+
+type CheckContext = Context & { readonly rows: CheckRows };
+
+/** A call that asks about a reference which may be another account's, or another attempt's, than the payout's. */
+export interface CheckErrand extends ProviderErrand {
+  readonly check: Pick<RecoveryCheck, "attempt" | "reference">;
+}
+
+export function isCheck(errand: ProviderErrand): errand is CheckErrand {
+  return "check" in errand;
+}
+
+/** The rows that decisions about a payout in recovery read. */
+export function checkWants(organizationId: string, payoutId: string) {
+  const keys: readonly KeyValues[] = [[organizationId, payoutId]];
+  return { table: "recoveryCheck", by: "recovery_check_by_payout", keys } as const;
+}
+
+/** `clear`: it may be sent. `asked`: an answer is awaited, a person, or the next time. `held`: no slot was free. */
+export type BeforeSend = "clear" | "asked" | "held";
+
+/**
+ * Stands before every send that is not already known here: asks the next question, if there is one. The caller saves
+ * the story; the call leaves after the commit.
+ */
+export function checkBeforeSend(context: CheckContext, draft: Draft, payout: Payout): BeforeSend {
+  if (!needsChecks(payout, context.moment.epoch)) return "clear";
+  const check = nextCheck(allChecks(context, draft, payout));
+  if (check === null) return "clear";
+  const provider = context.setup.providers.get(check.providerAccountId);
+  if (provider === undefined || provider.connector.truth.inquiry.byOurReference !== "yes") {
+    // Nobody can say whether it was sent there. A person can.
+    giveToPerson(draft, payout, { reason: "outcome_unknown", check, fact: null });
+    wakePayout(draft, payout.id, draft.request.expiresTime);
+    return "asked";
+  }
+  if (!context.takeSlot(check.providerAccountId)) return "held";
+  ask(context, draft, { payout, check, provider });
+  return "asked";
+}
+
+/** The questions about a payout in this epoch, made where they are missing; its own comes last. */
+function allChecks(context: CheckContext, draft: Draft, payout: Payout): readonly RecoveryCheck[] {
+  const { epoch } = context.moment;
+  const known = checksOf(context, payout.id);
+  const accounts = [...context.setup.providers.values()].map(({ row, connector }) => ({
+    providerAccountId: row.id,
+    reference: connector.truth.reference,
+  }));
+  return questionsOf(payout, draft.request, accounts).map((question) => {
+    const found = known.find((each) => isAbout(each, question));
+    if (found !== undefined) return found;
+    const { organizationId } = context;
+    const fresh: RecoveryCheck = {
+      organizationId,
+      payoutId: payout.id,
+      epoch,
+      ...question,
+      state: "due",
+      fact: null,
+      tries: 0,
+      askedTime: null,
+      version: 1,
+    };
+    context.rows.put("recoveryCheck", fresh);
+    return fresh;
+  });
+}
+
+function checksOf(context: CheckContext, payoutId: string): readonly RecoveryCheck[] {
+  const { epoch } = context.moment;
+  return context.rows.filter("recoveryCheck", (row) => row.payoutId === payoutId && row.epoch === epoch);
+}
+
+type Place = Pick<RecoveryCheck, "providerAccountId" | "attempt">;
+
+function isAbout(check: Place, place: Place): boolean {
+  return check.providerAccountId === place.providerAccountId && check.attempt === place.attempt;
+}
+
+function ask(
+  context: CheckContext,
+  draft: Draft,
+  what: { payout: Payout; check: RecoveryCheck; provider: ProviderSetup },
+): void {
+  const { payout, check, provider } = what;
+  const { truth } = provider.connector;
+  const fence = context.nextFence();
+  draft.wakes.set(`payout:${payout.id}`, { dueTime: context.now + truth.leaseMs, lease: true, fence });
+  const { version, tries } = check;
+  context.rows.put("recoveryCheck", { ...check, tries: tries + 1, askedTime: context.now, version: version + 1 });
+  const errand: CheckErrand = {
+    kind: "provider",
+    slotKey: provider.row.id,
+    organizationId: context.organizationId,
+    payoutId: payout.id,
+    requestId: payout.requestId,
+    invoiceId: payout.invoiceId,
+    websiteId: payout.websiteId,
+    providerAccountId: provider.row.id,
+    baseUrl: provider.row.baseUrl,
+    epoch: context.moment.epoch,
+    askedTime: context.now,
+    operation: "inquire",
+    draft: provider.connector.inquire.build(
+      questionTo(context, draft, { payout, reference: check.reference }),
+      provider.account,
+      context.now,
+    ),
+    fence,
+    sendWithinMs: truth.leaseMs - truth.leaseMarginMs,
+    timeoutMs: truth.timeoutMs,
+    check: { attempt: check.attempt, reference: check.reference },
+  };
+  context.errands.push(errand);
+}
+
+function questionTo(context: CheckContext, draft: Draft, about: { payout: Payout; reference: string }) {
+  const { payout, reference } = about;
+  const providerReference = reference === payout.reference ? payout.providerReference : null;
+  return { ...queryOf(context, draft, payout), reference, providerReference };
+}
+
+/** Takes the outcome of a check from the holder of its lease. */
+export function hearCheck(
+  context: CheckContext,
+  draft: Draft,
+  heard: { readonly payout: Payout; readonly errand: CheckErrand; readonly outcome: HttpOutcome },
+): Result<"taken", Refusal> {
+  const { payout, errand, outcome } = heard;
+  const place = { providerAccountId: errand.providerAccountId, attempt: errand.check.attempt };
+  const check = checksOf(context, payout.id).find((each) => isAbout(each, place));
+  assert(check !== undefined, `the question about payout ${payout.id} that was asked is there`);
+  const provider = context.setup.providers.get(errand.providerAccountId);
+  assert(provider !== undefined, `provider account ${errand.providerAccountId}, which was asked, is installed`);
+  let answer: Answer | null = null;
+  if (outcome.kind === "answer") {
+    const question = questionTo(context, draft, { payout, reference: errand.check.reference });
+    answer = provider.connector.inquire.read(outcome.result, question);
+  }
+  const truth = sendTruth(provider.connector.truth);
+  const state = answer === null ? "asked" : readCheck(answer, errand, truth);
+  settle(context, check, { state, fact: answer?.fact ?? null });
+  if (state === "found") takeFound(draft, payout, { check, fact: answer?.fact ?? null, truth });
+  else wakePayout(draft, payout.id, state === "absent" ? context.now : askAgainTime(check, context.now, truth));
+  const carried = carryOn(context, draft);
+  return carried.ok ? ok("taken") : carried;
+}
+
+function settle(context: CheckContext, check: RecoveryCheck, to: { state: CheckState; fact: string | null }): void {
+  const fact = to.state === "found" ? to.fact : null;
+  context.rows.put("recoveryCheck", { ...check, state: to.state, fact, version: check.version + 1 });
+}
+
+/** It is at the provider, and nobody here has sent it: it is not sent, and a person must look. */
+function takeFound(
+  draft: Draft,
+  payout: Payout,
+  found: { check: RecoveryCheck; fact: string | null; truth: ReturnType<typeof sendTruth> },
+): void {
+  const { check, fact, truth } = found;
+  if (payout.send === "not_now" && isAbout(check, payout)) {
+    // It was sent under this very reference and then forgotten: an inquiry is what follows a send like that.
+    patchPayout(draft, payout.id, { send: "unknown", sends: 1 });
+    wakePayout(draft, payout.id, draft.now);
+    return;
+  }
+  giveToPerson(draft, payout, { reason: "not_sent_by_us", check, fact });
+  wakePayout(draft, payout.id, draft.now + (truth.inquiryScheduleMs.at(-1) ?? 0));
+}
+
+function giveToPerson(
+  draft: Draft,
+  payout: Payout,
+  why: { reason: "not_sent_by_us" | "outcome_unknown"; check: RecoveryCheck; fact: string | null },
+): void {
+  const { providerAccountId, attempt, reference } = why.check;
+  patchPayout(draft, payout.id, { moderationRequired: true, flaggedTime: payout.flaggedTime ?? draft.now });
+  draft.items.push({
+    kind: "payout",
+    subject: payout.id,
+    reason: why.reason,
+    isIncident: why.reason === "not_sent_by_us",
+    details: { providerAccountId, attempt: String(attempt), reference, fact: why.fact ?? "unknown" },
+  });
+}
+
+/** Whether a payout that is over is still to be inquired: it changed shortly before the restore point. */
+export function isToBeInquired(context: CheckContext, payout: Payout): boolean {
+  return ownCheck(context, payout) !== null;
+}
+
+function ownCheck(context: CheckContext, payout: Payout): RecoveryCheck | null {
+  if (!isFromBefore(payout, context.moment.epoch)) return null;
+  const own = checksOf(context, payout.id).find((each) => isAbout(each, payout));
+  return own === undefined || isAnswered(own) ? null : own;
+}
+
+/**
+ * Before news of an inquiry is heard: a payout from before may have left once more in the lost window, so absence
+ * counts from the end of that window.
+ */
+export function rememberLoss(context: CheckContext, draft: Draft, payout: Payout): void {
+  const last = lastLeaveTime(payout, context.moment.epoch);
+  if (last !== payout.lastLeaveTime) patchPayout(draft, payout.id, { lastLeaveTime: last });
+}
+
+/** After news of an ordinary inquiry was heard: its answer is the one that recovery waits for, where it counts. */
+export function noteInquiry(
+  context: CheckContext,
+  draft: Draft,
+  heard: { readonly payout: Payout; readonly answer: Answer | null; readonly askedTime: number },
+): void {
+  const { payout, answer, askedTime } = heard;
+  const check = ownCheck(context, payout);
+  if (check === null) return;
+  const provider = context.setup.providers.get(payout.providerAccountId);
+  assert(provider !== undefined, `the connector of payout ${payout.id} is installed`);
+  const truth = sendTruth(provider.connector.truth);
+  const state = answer === null ? "asked" : readCheck(answer, { askedTime, epoch: context.moment.epoch }, truth);
+  const tries = check.tries + 1;
+  settle(context, { ...check, tries, askedTime }, { state, fact: answer?.fact ?? null });
+  // What is over has no schedule of its own.
+  const isOver = !isPlannedOrOpen(payout) && payout.status !== "CANCELLING";
+  if (isOver && state === "asked") wakePayout(draft, payout.id, askAgainTime({ tries }, context.now, truth));
+}

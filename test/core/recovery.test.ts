@@ -1,0 +1,122 @@
+// Method: the rules of recovery, case by case: who is asked, what an answer proves, when the gate may be opened.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Answer } from "../../src/core/answer.ts";
+import { providerReference } from "../../src/core/ids.ts";
+import type { Payout } from "../../src/core/payout.ts";
+import {
+  askAgainTime,
+  type CheckState,
+  isFromBefore,
+  lastLeaveTime,
+  lostEndOf,
+  needsChecks,
+  nextCheck,
+  questionsOf,
+  type RecoveryCheck,
+  readCheck,
+  WATCH_MS,
+  whyNotOpen,
+} from "../../src/core/recovery.ts";
+
+const EPOCH = 1_795_000_000;
+const LOST_END = EPOCH * 1_000;
+const W = 9_000;
+const SHAPE = { alphabet: "abcdefghijklmnopqrstuvwxyz234567", maxLength: 32 };
+const TRUTH = { waitWindowMs: W, isInquiryComplete: true, inquiryScheduleMs: [500, 5_000] };
+const ORDER = { root: "i:web:order-1", attemptsLimit: 3 };
+
+function payout(more: Partial<Payout> = {}): Payout {
+  const own = {
+    organizationId: "org",
+    part: 1,
+    attempt: 1,
+    providerAccountId: "a",
+    status: "READY",
+    lastLeaveTime: null,
+  };
+  const reference = referenceOf(more.attempt ?? 1);
+  return { ...own, reference, createdTime: LOST_END + 1, ...more } as Payout;
+}
+
+const referenceOf = (attempt: number): string =>
+  providerReference({ organizationId: "org", root: ORDER.root, part: 1, attempt }, SHAPE);
+
+const accounts = ["a", "b"].map((providerAccountId) => ({ providerAccountId, reference: SHAPE }));
+const absent: Answer = { sent: "unknown", fact: "unknown", resolution: "UNKNOWN", found: "no" };
+
+test("only an epoch that followed another database has a lost window", () => {
+  assert.equal(lostEndOf(1), null);
+  assert.equal(lostEndOf(EPOCH), LOST_END);
+  assert.equal(needsChecks(payout(), 1), false);
+  assert.equal(isFromBefore(payout({ createdTime: 0 }), 1), false);
+});
+
+test("payouts from before, and of the 30 days after, are asked about before they are sent", () => {
+  assert.equal(needsChecks(payout({ createdTime: LOST_END - 90 * WATCH_MS }), EPOCH), true);
+  assert.equal(needsChecks(payout({ createdTime: LOST_END + WATCH_MS - 1 }), EPOCH), true);
+  assert.equal(needsChecks(payout({ createdTime: LOST_END + WATCH_MS }), EPOCH), false);
+  assert.equal(isFromBefore(payout({ createdTime: LOST_END - 1 }), EPOCH), true);
+  assert.equal(isFromBefore(payout({ createdTime: LOST_END }), EPOCH), false);
+});
+
+test("every account is asked for every attempt that may have been made, the payout's own last", () => {
+  const asked = questionsOf(payout(), ORDER, accounts);
+  const places = asked.map(({ providerAccountId, attempt }) => `${providerAccountId}${attempt}`);
+  assert.deepEqual(places, ["a2", "a3", "b1", "b2", "b3", "a1"]);
+  for (const { attempt, reference } of asked) assert.equal(reference, referenceOf(attempt));
+});
+
+test("attempts that this database knows the end of are not asked for again", () => {
+  const asked = questionsOf(payout({ attempt: 3, providerAccountId: "b" }), ORDER, accounts);
+  assert.deepEqual(
+    asked.map(({ providerAccountId, attempt }) => `${providerAccountId}${attempt}`),
+    ["a3", "b3"],
+  );
+  assert.equal(questionsOf(payout({ attempt: 5 }), ORDER, accounts).length, 2, "the limit was lowered meanwhile");
+});
+
+test("the next question is the first without an answer that counts", () => {
+  const check = (attempt: number, state: CheckState) => ({ attempt, state }) as RecoveryCheck;
+  assert.equal(nextCheck([check(1, "absent"), check(2, "asked"), check(3, "due")])?.attempt, 2);
+  assert.equal(nextCheck([check(1, "absent"), check(2, "found")]), null);
+});
+
+test("not found counts from the end of the lost window and W on, from a provider that lists everything", () => {
+  const at = (askedTime: number) => ({ askedTime, epoch: EPOCH });
+  assert.equal(readCheck(absent, at(LOST_END + W + 1), TRUTH), "absent");
+  assert.equal(readCheck(absent, at(LOST_END + W), TRUTH), "asked");
+  assert.equal(readCheck(absent, at(LOST_END + W + 1), { ...TRUTH, isInquiryComplete: false }), "asked");
+  assert.equal(readCheck(absent, at(LOST_END + W + 1), { ...TRUTH, waitWindowMs: null }), "asked");
+});
+
+test("whatever the provider knows of the order is found; what says nothing is asked again", () => {
+  const late = { askedTime: LOST_END + W + 1, epoch: EPOCH };
+  for (const fact of ["accepted", "pending", "paid", "failed", "returned"] as const) {
+    assert.equal(readCheck({ sent: "accepted", fact, resolution: "OK" }, late, TRUTH), "found", fact);
+  }
+  const vague: Answer = { sent: "unknown", fact: "unknown", resolution: "UNKNOWN" };
+  assert.equal(readCheck(vague, late, TRUTH), "asked");
+  assert.equal(
+    readCheck({ ...vague, found: "yes" }, late, TRUTH),
+    "found",
+    "a state that nobody can read is there too",
+  );
+  assert.equal(askAgainTime({ tries: 1 }, 1_000, TRUTH), 6_000);
+});
+
+test("absence of a payout from before counts from the end of the lost window at the earliest", () => {
+  const old = { createdTime: LOST_END - 60_000, status: "INVOKING", lastLeaveTime: LOST_END - 50_000 } as const;
+  assert.equal(lastLeaveTime(payout(old), EPOCH), LOST_END);
+  assert.equal(lastLeaveTime(payout({ ...old, lastLeaveTime: LOST_END + 5 }), EPOCH), LOST_END + 5, "sent again since");
+  assert.equal(lastLeaveTime(payout({ ...old, status: "PROCESSED" }), EPOCH), old.lastLeaveTime);
+  assert.equal(lastLeaveTime(payout({ ...old, createdTime: LOST_END }), EPOCH), old.lastLeaveTime);
+  assert.equal(lastLeaveTime(payout(old), 1), old.lastLeaveTime);
+});
+
+test("the gate opens when the list is complete and nothing on it is to do", () => {
+  const progress = { listed: 3, inquired: 2, inModeration: 1, toDo: 0 };
+  assert.equal(whyNotOpen(true, progress), null);
+  assert.match(whyNotOpen(false, progress) ?? "", /list/);
+  assert.match(whyNotOpen(true, { ...progress, inModeration: 0, toDo: 1 }) ?? "", /1 of 3/);
+});
