@@ -30,6 +30,7 @@ const TIERS: readonly Tier[] = [
   { name: "http", folders: ["http", "cli"], budgetSeconds: 180, database: true },
   { name: "simulation", folders: ["simulation"], budgetSeconds: 150, database: false },
   { name: "torture", folders: ["torture"], budgetSeconds: 50, database: false },
+  { name: "restore", folders: ["restore"], budgetSeconds: 120, database: false },
 ];
 
 /** Folders whose tests need more than npm; they have scripts of their own. */
