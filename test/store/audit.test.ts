@@ -101,7 +101,6 @@ const breachesOf = (report: AuditReport | null): string[] =>
   (report?.checks ?? []).flatMap(({ check, found }) => found.map(({ id, what }) => `${check} ${id}: ${what}`));
 
 interface Copy {
-  readonly name: string;
   readonly auditor: ReturnType<typeof openAuditor>;
   owner<T>(work: (client: Client) => Promise<T>): Promise<T>;
 }
@@ -113,7 +112,6 @@ async function onCopy<T>(work: (copy: Copy) => Promise<T>, template = world.data
   await withOwner(admin, (client) => client.query(`create database ${copy} template ${template}`));
   try {
     return await work({
-      name: copy,
       auditor: openAuditor({ ...appConfig, database: copy }),
       owner: (inside) => withOwner({ ...ownerConfig, database: copy }, inside),
     });
