@@ -10,7 +10,7 @@ import type { Payout } from "../../src/core/payout.ts";
 import { invoke, type World } from "../../src/core/payout-plan.ts";
 import { ONE, type Ratio, ratio } from "../../src/core/rate.ts";
 import type { PayoutRequest } from "../../src/core/request.ts";
-import type { Candidate } from "../../src/core/routing.ts";
+import { type Candidate, capacitiesOf, route, routeOnly } from "../../src/core/routing.ts";
 import { begin, type Draft, reopen } from "../../src/core/story.ts";
 
 export const TRUTH: SendTruth = {
@@ -45,29 +45,48 @@ export interface OrderOptions {
   readonly isParallel?: boolean;
   /** The most that each route carries, minor units. */
   readonly limitMinor?: bigint;
+  /** What single routes carry, minor units; the others as above. */
+  readonly limits?: Readonly<Record<string, { readonly minMinor: bigint; readonly maxMinor: bigint }>>;
   readonly returnsCommission?: boolean;
+  readonly revokesAtExpiry?: boolean;
+  /** A bare request does not start payouts by itself. */
+  readonly isLeftToPeople?: boolean;
+  /** No instrument has been chosen yet. */
+  readonly isPayeeAwaited?: boolean;
+  readonly isBlocked?: boolean;
+  readonly lifetimeMs?: number;
   /** No send slot is free: payouts wait in READY. */
   readonly isHeld?: boolean;
+}
+
+/** A person has to look at something, until it loses its reason. */
+export interface OpenItem {
+  readonly subject: string;
+  readonly reason: string;
 }
 
 /** One order, told step by step. Every step folds its postings into the balances, as the ledger would. */
 export class Telling {
   now = 1_000_000;
   draft: Draft;
+  readonly options: OrderOptions;
   readonly balances = new Map<string, bigint>();
   readonly moves: string[] = [];
   readonly items: string[] = [];
+  readonly postings: ledger.Posting[] = [];
+  /** What is due when, by `payout:<id>` and `request:<id>`, as the work table would have it. */
+  readonly wakes = new Map<string, { readonly dueTime: number; readonly isLease: boolean }>();
+  openItems: readonly OpenItem[] = [];
+  /** How often a person has let the same reference go again. */
+  repeats = 0;
+  /** Provider accounts whose gate is shut. */
+  readonly shut = new Set<string>();
   readonly #routes: readonly string[];
-  readonly #isHeld: boolean;
-  readonly #limitMinor: bigint;
-  readonly #returnsCommission: boolean;
   #ids = 0;
 
   constructor(options: OrderOptions = {}) {
+    this.options = options;
     this.#routes = options.routes ?? ["r1", "r2"];
-    this.#isHeld = options.isHeld ?? false;
-    this.#limitMinor = options.limitMinor ?? 10n ** 12n;
-    this.#returnsCommission = options.returnsCommission ?? false;
     const invoice = options.isBare ? null : invoiceOf(options, this.now);
     const request = requestOf(options, invoice, this.now);
     this.draft = begin(request, { now: invoice, before: null }, this.now);
@@ -81,39 +100,53 @@ export class Telling {
   }
 
   world(): World {
+    const { options } = this;
     return {
-      mayDispatch: true,
-      revokesAtExpiry: false,
-      returnsCommission: this.#returnsCommission,
+      mayDispatch: !options.isLeftToPeople,
+      revokesAtExpiry: options.revokesAtExpiry ?? false,
+      returnsCommission: options.returnsCommission ?? false,
       canRevoke: () => true,
       destinationHashOf: () => "payee",
       truthOf: () => TRUTH,
       capacities: ({ excluded }) =>
-        this.#routes
-          .filter((routeId) => !excluded.has(routeId))
-          .map((routeId) => ({ routeId, minMinor: 1n, maxMinor: this.#limitMinor })),
+        capacitiesOf(this.#leaf(), this.#candidates(), { ...this.#question(), excluded, random: 0 }),
       newId: () => {
         this.#ids += 1;
         return `p${this.#ids}`;
       },
-      takeSendSlot: () => !this.#isHeld,
-      route: ({ amountMinor, excluded }) => {
-        const isAble = amountMinor <= this.#limitMinor;
-        const id = isAble ? this.#routes.find((each) => !excluded.has(each)) : undefined;
-        if (id === undefined) {
-          const resolution = "STRATEGY_CONFIGURED_ROUTES_WERE_FILTERED" as const;
-          return {
-            decision: { chosen: null, resolution, awaitsFunds: false, dropped: [] },
-            revision: 1,
-            connector: null,
-          };
+      takeSendSlot: () => !options.isHeld,
+      route: ({ amountMinor, excluded, only }) => {
+        const candidates = this.#candidates();
+        const question = { ...this.#question(), amountMinor, excluded, random: 0 };
+        const named = only === undefined ? undefined : candidates.get(only);
+        const leaf = only === undefined ? this.#leaf() : ({ strategy: "direct", routes: [only] } as const);
+        const decision = named === undefined ? route(leaf, candidates, question) : routeOnly(named, question);
+        if (decision.chosen === null && decision.refused === undefined) {
+          return { decision, revision: 1, connector: null };
         }
-        const decision = { chosen: candidate(id), resolution: null, awaitsFunds: false, dropped: [] };
         const reference = { alphabet: "abcdefghijklmnopqrstuvwxyz234567", maxLength: 32 };
-        const connector = { name: "scripted", reference, truth: TRUTH, destinationHash: "payee" };
-        return { decision, revision: 1, connector };
+        const { destinationHash } = this.draft.request;
+        return { decision, revision: 1, connector: { name: "scripted", reference, truth: TRUTH, destinationHash } };
       },
     };
+  }
+
+  #leaf() {
+    return { strategy: "priority", routes: this.#routes } as const;
+  }
+
+  #question() {
+    return { service: "svc", currency: this.draft.request.currency };
+  }
+
+  #candidates(): ReadonlyMap<string, Candidate> {
+    const { limits = {}, limitMinor = 10n ** 12n } = this.options;
+    const candidates = this.#routes.map((id) => {
+      const { minMinor, maxMinor } = limits[id] ?? { minMinor: 1n, maxMinor: limitMinor };
+      const found = candidate(id, { currency: this.draft.request.currency, minMinor, maxMinor });
+      return [id, { ...found, isGateOpen: !this.shut.has(found.providerAccountId) }] as const;
+    });
+    return new Map(candidates);
   }
 
   /** Hears news of the newest payout, or of the named one, and carries the story on. */
@@ -161,10 +194,36 @@ export class Telling {
       }
     }
     for (const moves of this.draft.moves.values()) this.moves.push(...moves);
-    for (const item of this.draft.items) this.items.push(item.reason);
-    const { invoice, request, payouts } = this.draft;
+    this.#saveItems();
+    for (const [key, { dueTime, lease }] of this.draft.wakes) {
+      if (dueTime === null) this.wakes.delete(key);
+      else this.wakes.set(key, { dueTime, isLease: lease });
+    }
+    this.postings.push(...this.draft.postings);
+    for (const account of this.draft.shutAccounts.keys()) this.shut.add(account);
+    const { invoice, request } = this.draft;
+    const payouts = this.draft.payouts.toSorted((a, b) => a.part - b.part || a.attempt - b.attempt);
     this.draft = reopen({ invoice, request, payouts }, this.now);
     return this;
+  }
+
+  #saveItems(): void {
+    for (const { subject, reason } of this.draft.items) {
+      this.items.push(reason);
+      const isOpen = this.openItems.some((open) => open.subject === subject && open.reason === reason);
+      if (!isOpen) this.openItems = [...this.openItems, { subject, reason }];
+    }
+    const closed = this.draft.closedItems;
+    this.openItems = this.openItems.filter(
+      ({ subject, reason }) => !closed.some((each) => each.subject === subject && each.reason === reason),
+    );
+  }
+
+  /** A person, or the lifetime, does something to the order; then it is carried on. */
+  act<T>(what: (draft: Draft, world: World) => T): T {
+    const answer = what(this.draft, this.world());
+    this.advance();
+    return answer;
   }
 
   get payout(): Payout {
@@ -188,7 +247,10 @@ export class Telling {
   }
 }
 
-function candidate(id: string): Candidate {
+function candidate(
+  id: string,
+  able: { readonly currency: string; readonly minMinor: bigint; readonly maxMinor: bigint },
+): Candidate {
   return {
     route: {
       organizationId: "org",
@@ -198,14 +260,14 @@ function candidate(id: string): Candidate {
       isEnabled: true,
       isArchived: false,
       isManual: false,
-      minAmountMinor: null,
-      maxAmountMinor: null,
+      minAmountMinor: able.minMinor,
+      maxAmountMinor: able.maxMinor,
       version: 1,
       createdTime: 0,
       updatedTime: 0,
     },
     providerAccountId: `acc_${id}`,
-    currency: "USD",
+    currency: able.currency,
     isGateOpen: true,
     spendableMinor: 10n ** 12n,
   };
@@ -263,7 +325,7 @@ function invoiceOf(options: OrderOptions, now: number): Invoice {
     refundedMinor: 0n,
     refundedServiceMinor: 0n,
     refundedFeeMinor: 0n,
-    expiresTime: now + 1e9,
+    expiresTime: now + (options.lifetimeMs ?? 1e9),
     createdTime: now,
     updatedTime: now,
   };
@@ -284,9 +346,9 @@ function requestOf(options: OrderOptions, invoice: Invoice | null, now: number):
     service: "svc",
     paymentInstrumentId: null,
     destination: new Uint8Array(),
-    destinationHash: "payee",
+    destinationHash: options.isPayeeAwaited ? null : "payee",
     redirectUrl: null,
-    blocked: false,
+    blocked: options.isBlocked ?? false,
     blockReason: null,
     dispatchStatus: "CREATED",
     version: 1,
@@ -304,7 +366,7 @@ function requestOf(options: OrderOptions, invoice: Invoice | null, now: number):
     availableMinor: amountMinor,
     overpaidMinor: 0n,
     batchId: null,
-    expiresTime: now + 1e9,
+    expiresTime: now + (options.lifetimeMs ?? 1e9),
     createdTime: now,
     updatedTime: now,
   };
