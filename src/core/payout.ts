@@ -60,33 +60,56 @@ interface StatusMeaning {
   readonly class: PayoutClass;
   /** The allocation's `transactionResult` on the wire; null leaves it out. */
   readonly transactionResult: "declined" | "approved" | "abandoned" | "unknown" | "canceled" | null;
+  /** The `status` of an allocation, which a payout of a bare request is. */
+  readonly allocation: AllocationStatus;
 }
 
-const meaning = (cls: PayoutClass, result: StatusMeaning["transactionResult"]): StatusMeaning => ({
-  class: cls,
-  transactionResult: result,
-});
+/** Where an allocation is, in the words of the public contract. */
+export const ALLOCATION_STATUSES = [
+  "pending",
+  "queued",
+  "processing",
+  "waiting-completion",
+  "completed",
+  "failed",
+  "canceled",
+  "declined",
+] as const;
+
+export type AllocationStatus = (typeof ALLOCATION_STATUSES)[number];
+
+const meaning = (
+  cls: PayoutClass,
+  result: StatusMeaning["transactionResult"],
+  allocation: AllocationStatus,
+): StatusMeaning => ({ class: cls, transactionResult: result, allocation });
 
 export const PAYOUT_MEANING: Readonly<Record<PayoutStatus, StatusMeaning>> = {
-  CREATED: meaning("planned", null),
-  READY: meaning("planned", null),
-  INVOKING: meaning("open", "unknown"),
-  PROCESSING: meaning("open", "unknown"),
-  PENDING: meaning("open", "unknown"),
-  REVOKING: meaning("open", "unknown"),
-  REVOKE_FAILED: meaning("open", "unknown"),
-  PROCESSED: meaning("paid", "approved"),
-  PARTIALLY_PROCESSED: meaning("paid", "approved"),
-  CANCELLING: meaning("paid", "approved"),
-  CANCEL_FAILED: meaning("paid", "approved"),
-  CANCELLED: meaning("returned", "canceled"),
-  INVOKE_FAILED: meaning("not_paid", "declined"),
-  PROCESS_FAILED: meaning("not_paid", "declined"),
-  CREATE_FAILED: meaning("not_paid", "declined"),
-  REVOKED: meaning("not_paid", "canceled"),
-  TERMINATED: meaning("not_paid", "abandoned"),
-  EXPIRED: meaning("not_paid", "abandoned"),
+  CREATED: meaning("planned", null, "pending"),
+  READY: meaning("planned", null, "pending"),
+  INVOKING: meaning("open", "unknown", "processing"),
+  PROCESSING: meaning("open", "unknown", "processing"),
+  PENDING: meaning("open", "unknown", "waiting-completion"),
+  REVOKING: meaning("open", "unknown", "waiting-completion"),
+  REVOKE_FAILED: meaning("open", "unknown", "waiting-completion"),
+  PROCESSED: meaning("paid", "approved", "completed"),
+  PARTIALLY_PROCESSED: meaning("paid", "approved", "completed"),
+  CANCELLING: meaning("paid", "approved", "completed"),
+  CANCEL_FAILED: meaning("paid", "approved", "completed"),
+  CANCELLED: meaning("returned", "canceled", "canceled"),
+  INVOKE_FAILED: meaning("not_paid", "declined", "declined"),
+  PROCESS_FAILED: meaning("not_paid", "declined", "declined"),
+  CREATE_FAILED: meaning("not_paid", "declined", "failed"),
+  REVOKED: meaning("not_paid", "canceled", "canceled"),
+  TERMINATED: meaning("not_paid", "abandoned", "canceled"),
+  EXPIRED: meaning("not_paid", "abandoned", "canceled"),
 };
+
+/** The status of an allocation: one whose *process* was asked for is queued until it is sent. */
+export function allocationStatus(payout: Pick<Payout, "status" | "isManual">): AllocationStatus {
+  if (payout.status === "READY" && !payout.isManual) return "queued";
+  return PAYOUT_MEANING[payout.status].allocation;
+}
 
 /** Which provider call, or which report of the provider, a resolution belongs to. */
 export type Operation = "invoke" | "process" | "inquire" | "revoke" | "cancel";

@@ -3,7 +3,7 @@ import type { Invoice } from "./invoice.ts";
 import { type AccountKind, balanceAfter, type Entry, type LedgerAccount, openAccount } from "./ledger.ts";
 import type { FundsMovement } from "./merchant.ts";
 import { formatMajor } from "./money.ts";
-import { countedMinor, PAYOUT_MEANING, type Payout } from "./payout.ts";
+import { allocationStatus, countedMinor, PAYOUT_MEANING, type Payout } from "./payout.ts";
 import { formatDecimal, ratio } from "./rate.ts";
 import { type Canceler, type PayoutRequest, publicStatus } from "./request.ts";
 import { assert } from "./result.ts";
@@ -258,6 +258,36 @@ function allocationView(payout: Payout, words: AllocationWords): Shown {
     currency: payout.currency,
     createdTime: timeText(payout.createdTime),
     updatedTime: timeText(payout.updatedTime),
+  };
+}
+
+/** A payout of a bare request as the resource of its own that the contract has for it. */
+export function allocationResource(payout: Payout, words: AllocationWords, base: string): Shown {
+  const { id, requestId, paymentInstrumentId } = payout;
+  return {
+    id,
+    payoutRequestId: requestId,
+    status: allocationStatus(payout),
+    paymentMethod: words.method,
+    ...(words.gatewayName === null ? {} : { gatewayName: words.gatewayName }),
+    gatewayAccountId: payout.depositAccountId,
+    paymentInstrumentId,
+    amount: money(payout.amountMinor, payout.currency),
+    currency: payout.currency,
+    transactionId: id,
+    transactionResult: PAYOUT_MEANING[payout.status].transactionResult,
+    resolution: payout.resolution,
+    createdTime: timeText(payout.createdTime),
+    updatedTime: timeText(payout.updatedTime),
+    _links: [
+      link("self", `${base}/payout-request-allocations/${id}`),
+      link("transaction", `${base}/payouts/${id}`),
+      link("gatewayAccount", `${base}/deposit-accounts/${payout.depositAccountId}`),
+      link("payoutRequest", `${base}/payout-requests/${requestId}`),
+      ...(paymentInstrumentId === null
+        ? []
+        : [link("paymentInstrument", `${base}/payment-instruments/${paymentInstrumentId}`)]),
+    ],
   };
 }
 

@@ -18,6 +18,7 @@ import { PROBLEM, problemAnswer, type Refused, refuse, refusedBy } from "./probl
 import { decorate, register, requirePermission, send } from "./register.ts";
 import { accounts } from "./routes/accounts.ts";
 import { acts } from "./routes/acts.ts";
+import { allocations } from "./routes/allocations.ts";
 import { CALLBACK_ROUTE, callbacks } from "./routes/callbacks.ts";
 import { customers } from "./routes/customers.ts";
 import { events } from "./routes/events.ts";
@@ -56,6 +57,7 @@ const REQUEST_ID = /^[\w.:-]{1,100}$/;
 export const ENDPOINTS: readonly Endpoint[] = [
   ...payoutInvoices,
   ...payoutRequests,
+  ...allocations,
   ...payouts,
   ...acts,
   ...accounts,

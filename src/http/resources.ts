@@ -4,7 +4,7 @@ import Type from "typebox";
 import { ACTS, type ActKind } from "../core/acts.ts";
 import { ERRORS, type ErrorCode } from "../core/errors.ts";
 import { INVOICE_STATUSES, type InvoiceStatus } from "../core/invoice.ts";
-import { PAYOUT_STATUSES, type PayoutStatus } from "../core/payout.ts";
+import { ALLOCATION_STATUSES, PAYOUT_STATUSES, type PayoutStatus } from "../core/payout.ts";
 import { BLOCK_REASONS, PUBLIC_STATUSES, type PublicStatus } from "../core/request.ts";
 import { RESOLUTIONS, type Resolution } from "../core/resolution.ts";
 import { ITEM_REASONS, type ItemReason } from "../core/story.ts";
@@ -49,11 +49,11 @@ const PROBLEM_DOC = Type.Object(
   { $id: "Problem", description: "An error, as RFC 9457 describes it. A 4xx changed nothing." },
 );
 
+const TRANSACTION_RESULTS = ["declined", "approved", "abandoned", "unknown", "canceled"] as const;
+
 const Allocation = Type.Object({
   transactionId: text("The payout."),
-  transactionResult: Type.Optional(
-    OneOf(["declined", "approved", "abandoned", "unknown", "canceled"], "Absent while nothing was sent."),
-  ),
+  transactionResult: Type.Optional(OneOf(TRANSACTION_RESULTS, "Absent while nothing was sent.")),
   method: OneOf([...METHODS], "The payment method."),
   gatewayName: Type.Optional(OneOf([...GATEWAYS], "The provider; absent where the catalogue has no name for it.")),
   paymentInstrumentId: Type.Optional(text("The instrument that is paid to.")),
@@ -61,6 +61,29 @@ const Allocation = Type.Object({
   currency: currency("The request's currency."),
   ...times,
 });
+
+const ALLOCATION_DOC = Type.Object(
+  {
+    id: text("Ours; the payout's."),
+    payoutRequestId: text("The request that it is a part of."),
+    status: OneOf(ALLOCATION_STATUSES, "Where it is."),
+    paymentMethod: OneOf([...METHODS], "The payment method."),
+    gatewayName: Type.Optional(OneOf([...GATEWAYS], "The provider; absent where the catalogue has no name for it.")),
+    gatewayAccountId: text("The deposit account that it is paid from."),
+    paymentInstrumentId: TextOrNull(50, "What is paid to."),
+    amount: MoneyOut("What is allocated."),
+    currency: currency("The request's currency."),
+    transactionId: text("The payout."),
+    transactionResult: OneOfOrNull(TRANSACTION_RESULTS, "Null while nothing was sent."),
+    resolution,
+    ...times,
+    _links: links,
+  },
+  {
+    $id: "PayoutRequestAllocation",
+    description: "A part of a bare payout request that a person has given to a deposit account.",
+  },
+);
 
 const REQUEST_DOC = Type.Object(
   {
@@ -305,6 +328,7 @@ export const RESOURCES = [
   PROBLEM_DOC,
   PAYOUT_DOC,
   REQUEST_DOC,
+  ALLOCATION_DOC,
   INVOICE_DOC,
   LEDGER_ACCOUNT_DOC,
   TRIAL_BALANCE_DOC,

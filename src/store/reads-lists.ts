@@ -3,6 +3,7 @@ import type { Entry } from "../core/ledger.ts";
 import type { Scheme } from "../core/routing.ts";
 import type { History, OrganizationLock, TableName, Tables } from "../engine/ports.ts";
 import { EVENT_TYPE_SQL } from "./reads-events.ts";
+import { ALLOCATION_STATUS_SQL } from "./reads-words.ts";
 import { tableOf } from "./tables.ts";
 
 export type Counter = keyof OrganizationLock & (`${string}Count` | "historySequence");
@@ -21,6 +22,8 @@ export interface Lists extends Pick<Tables, "invoice" | "request" | "payout" | "
   scheme: Scheme;
   schemeRevision: Scheme;
   entry: Entry;
+  /** Payouts of bare requests. */
+  allocation: Tables["payout"];
   event: History;
 }
 export type ListTable = keyof Lists;
@@ -34,7 +37,7 @@ export type PlainTable =
   | "route"
   | "webhookEndpoint"
   | "delivery";
-export type PlainList = PlainTable | "scheme" | "schemeRevision" | "entry";
+export type PlainList = PlainTable | "scheme" | "schemeRevision" | "entry" | "allocation";
 
 export interface ListSource {
   readonly table: TableName;
@@ -70,6 +73,12 @@ export const LISTS: Readonly<Record<ListTable, ListSource>> = {
   scheme: { table: "scheme", order: ["id"], where: NEWEST_REVISION },
   schemeRevision: { table: "scheme", order: ["revision"] },
   entry: { table: "entry", order: ["sequence"] },
+  allocation: {
+    table: "payout",
+    order: ["id"],
+    where: 't."invoice_id" is null',
+    computed: { allocationStatus: ALLOCATION_STATUS_SQL },
+  },
   event: {
     table: "history",
     order: ["sequence"],

@@ -110,6 +110,13 @@ describe("the document", () => {
         `POST /${kind}/:id/approve`,
       ]),
       "POST /payout-invoices/:id/terminate",
+      ...["inquire", "process", "terminate", "revoke", "cancel", "evidence", "repeat", "settle-incident"].map(
+        (word) => `POST /payouts/:id/${word}`,
+      ),
+      ...["refund", "moderation"].map((word) => `POST /payout-invoices/:id/${word}`),
+      ...["GET", "POST"].map((method) => `${method} /payout-request-allocations`),
+      ...["GET", "PATCH"].map((method) => `${method} /payout-request-allocations/:id`),
+      ...["auto", "process"].map((word) => `POST /payout-request-allocations/${word}`),
       "GET /accounts/:id/entries",
       "GET /organizations",
       "GET /payout-services",
