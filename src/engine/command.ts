@@ -32,7 +32,7 @@ export interface Handler<P, A> {
 
 export interface Seen {
   readonly organizationId: string;
-  readonly rows: Pick<Rowset, "get" | "filter">;
+  readonly rows: Pick<Rowset, "get" | "filter" | "group">;
   readonly setup: Setup;
 }
 

@@ -35,11 +35,8 @@ export function storyWants(organizationId: string, key: StoryKey): readonly Want
 
 /** What deciding a story needs besides: balances, the work rows and open items of its payouts. */
 export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[] {
-  const { organizationId, rows, setup } = seen;
-  const payouts = rows.filter(
-    "payout",
-    (row) => row.organizationId === organizationId && row.requestId === key.requestId,
-  );
+  const { organizationId, setup } = seen;
+  const payouts = payoutsOf(seen, key.requestId);
   const subjects = [key.requestId, ...payouts.map((payout) => payout.id), ...setup.providers.keys()];
   return [
     ...accountWants(organizationId, key.websiteId, setup),
@@ -83,9 +80,16 @@ export function storyOf(context: Context, requestId: string): Story | null {
   if (request === null) return null;
   const invoice = request.invoiceId === null ? null : rows.get("invoice", [organizationId, request.invoiceId]);
   assert(request.invoiceId === null || invoice !== null, `the invoice of request ${requestId} is loaded`);
-  const payouts = rows.filter("payout", (row) => row.organizationId === organizationId && row.requestId === requestId);
-  payouts.sort((a, b) => a.part - b.part || a.attempt - b.attempt);
+  const payouts = payoutsOf(context, requestId).toSorted((a, b) => a.part - b.part || a.attempt - b.attempt);
   return { request, invoice, payouts };
+}
+
+/** The payouts of a request that are loaded by now. */
+export function payoutsOf(
+  { organizationId, rows }: Pick<Seen, "organizationId" | "rows">,
+  requestId: string,
+): Payout[] {
+  return rows.group("payout", "requestId", requestId).filter((row) => row.organizationId === organizationId);
 }
 
 /** Carries a story on and writes what follows. */

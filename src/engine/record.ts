@@ -42,8 +42,9 @@ export function addHistory(context: Context, of: Chronicle): void {
 export function openItem(context: Context, item: Item): void {
   const { organizationId, now } = context;
   const open = context.rows
-    .filter("moderationItem", (row) => row.organizationId === organizationId && row.subject === item.subject)
-    .find((row) => row.status === "open" && row.reason === item.reason && row.kind === item.kind);
+    .group("moderationItem", "subject", item.subject)
+    .filter((row) => row.organizationId === organizationId && row.status === "open")
+    .find((row) => row.reason === item.reason && row.kind === item.kind);
   if (open !== undefined) {
     context.rows.put("moderationItem", { ...open, count: open.count + 1, version: open.version + 1 });
     return;
@@ -67,10 +68,9 @@ export function openItem(context: Context, item: Item): void {
 
 /** Closes what has lost its reason. */
 export function closeItems(context: Context, subject: string, reason: string): void {
-  const open = context.rows.filter(
-    "moderationItem",
-    (row) => row.organizationId === context.organizationId && row.subject === subject && row.status === "open",
-  );
+  const open = context.rows
+    .group("moderationItem", "subject", subject)
+    .filter((row) => row.organizationId === context.organizationId && row.status === "open");
   for (const row of open) {
     if (row.reason !== reason) continue;
     context.rows.put("moderationItem", {

@@ -2,7 +2,7 @@
  * Envelope encryption: the master key seals one data key per book, the data key seals credentials and payees' details.
  * AES-256-GCM; what a ciphertext belongs to is bound into it, so that it cannot be moved elsewhere.
  */
-import { createCipheriv, createDecipheriv, createHmac } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import { assert } from "../core/result.ts";
 import type { Rng } from "./ports.ts";
 
@@ -16,14 +16,14 @@ export class SealBroken extends Error {
   override readonly name = "SealBroken";
 }
 
-function seal(key: Uint8Array, plain: Uint8Array, binding: string, iv: Uint8Array): Uint8Array {
+function seal(key: KeyObject, plain: Uint8Array, binding: string, iv: Uint8Array): Uint8Array {
   const cipher = createCipheriv("aes-256-gcm", key, iv, { authTagLength: TAG_BYTES });
   cipher.setAAD(Buffer.from(binding, "utf8"));
   const body = Buffer.concat([cipher.update(plain), cipher.final()]);
   return Buffer.concat([Buffer.of(FORMAT), iv, cipher.getAuthTag(), body]);
 }
 
-function open(key: Uint8Array, sealed: Uint8Array, binding: string): Uint8Array {
+function open(key: KeyObject, sealed: Uint8Array, binding: string): Uint8Array {
   const bytes = Buffer.from(sealed);
   if (bytes[0] !== FORMAT || bytes.length < 1 + IV_BYTES + TAG_BYTES) throw new SealBroken("not a sealed value");
   const iv = bytes.subarray(1, 1 + IV_BYTES);
@@ -39,11 +39,12 @@ function open(key: Uint8Array, sealed: Uint8Array, binding: string): Uint8Array 
 
 /** Seals and opens for one book. */
 export class Safe {
-  readonly #key: Uint8Array;
+  /** Prepared once: preparing a key costs more than sealing a few members with it. */
+  readonly #key: KeyObject;
   readonly #rng: Rng;
 
   constructor(key: Uint8Array, rng: Rng) {
-    this.#key = key;
+    this.#key = createSecretKey(key);
     this.#rng = rng;
   }
 
@@ -73,12 +74,12 @@ export class Safe {
 
 /** Holds the master key. */
 export class Vault {
-  readonly #masterKey: Uint8Array;
+  readonly #masterKey: KeyObject;
   readonly #rng: Rng;
 
   constructor(masterKey: Uint8Array, rng: Rng) {
     assert(masterKey.length === KEY_BYTES, "the master key has 32 bytes");
-    this.#masterKey = masterKey;
+    this.#masterKey = createSecretKey(masterKey);
     this.#rng = rng;
   }
 

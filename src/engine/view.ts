@@ -53,6 +53,8 @@ const join = (key: KeyValues): string => key.join("\u0000");
 export interface Rowset {
   get<T extends TableName>(table: T, key: KeyValues): Tables[T] | null;
   filter<T extends TableName>(table: T, holds: (row: Tables[T]) => boolean): Tables[T][];
+  /** The rows whose member has this value; found by an index, however many rows the batch has loaded. */
+  group<T extends TableName>(table: T, member: keyof Tables[T] & string, value: string): Tables[T][];
   put<T extends TableName>(table: T, row: Tables[T]): void;
   remove<T extends TableName>(table: T, key: KeyValues): void;
 }
@@ -77,6 +79,17 @@ export class Branch implements Rowset {
     const below = this.#under.filter(table, (row) => !own.has(join(keyOf(table, row))) && holds(row));
     const above = [...own.values()].filter((row) => row !== null).map((row) => row as Tables[T]);
     return [...below, ...above.filter(holds)];
+  }
+
+  group<T extends TableName>(table: T, member: keyof Tables[T] & string, value: string): Tables[T][] {
+    const below = this.#under.group(table, member, value);
+    const own = this.#rows.get(table);
+    if (own === undefined) return below;
+    const found = below.filter((row) => !own.has(join(keyOf(table, row))));
+    for (const row of own.values()) {
+      if (row !== null && valueIn(row, member) === value) found.push(row as Tables[T]);
+    }
+    return found;
   }
 
   put<T extends TableName>(table: T, row: Tables[T]): void {
@@ -109,6 +122,8 @@ export class View {
   readonly #loaded = new Map<TableName, Rows>();
   readonly #current = new Map<TableName, Rows>();
   readonly #asked = new Map<string, Set<string>>();
+  /** Rows by the value of one member, by table and member: built when first asked for, kept up to date then. */
+  readonly #indexes = new Map<TableName, Map<string, Index>>();
 
   /** The part of these wants that no load has asked for yet; asking takes note of it. */
   fresh(wants: readonly Want[]): readonly Want[] {
@@ -144,7 +159,7 @@ export class View {
     const key = join(keyOf(table, row));
     if (rowsOf(this.#loaded, table).has(key)) return;
     rowsOf(this.#loaded, table).set(key, row);
-    rowsOf(this.#current, table).set(key, row);
+    this.write(table, key, row);
   }
 
   get<T extends TableName>(table: T, key: KeyValues): Tables[T] | null {
@@ -159,8 +174,34 @@ export class View {
     return found;
   }
 
+  group<T extends TableName>(table: T, member: keyof Tables[T] & string, value: string): Tables[T][] {
+    const rows = this.#index(table, member).get(value);
+    return rows === undefined ? [] : ([...rows.values()] as Tables[T][]);
+  }
+
+  #index(table: TableName, member: string): Index {
+    let indexes = this.#indexes.get(table);
+    if (indexes === undefined) {
+      indexes = new Map();
+      this.#indexes.set(table, indexes);
+    }
+    let index = indexes.get(member);
+    if (index === undefined) {
+      index = new Map();
+      indexes.set(member, index);
+      for (const [key, row] of this.#current.get(table) ?? []) if (row !== null) addTo(index, member, { key, row });
+    }
+    return index;
+  }
+
   write(table: TableName, key: string, row: AnyRow | null): void {
-    rowsOf(this.#current, table).set(key, row);
+    const rows = rowsOf(this.#current, table);
+    const before = rows.get(key) ?? null;
+    rows.set(key, row);
+    for (const [member, index] of this.#indexes.get(table) ?? []) {
+      if (before !== null) index.get(valueIn(before, member))?.delete(key);
+      if (row !== null) addTo(index, member, { key, row });
+    }
   }
 
   branch(): Branch {
@@ -196,6 +237,19 @@ export class View {
     }
     return { insert, update, delete: remove } as Changes;
   }
+}
+
+type Index = Map<unknown, Map<string, AnyRow>>;
+
+function valueIn(row: AnyRow, member: string): unknown {
+  return (row as unknown as Record<string, unknown>)[member];
+}
+
+function addTo(index: Index, member: string, { key, row }: { key: string; row: AnyRow }): void {
+  const value = valueIn(row, member);
+  const rows = index.get(value);
+  if (rows === undefined) index.set(value, new Map([[key, row]]));
+  else rows.set(key, row);
 }
 
 function rowsOf(tables: Map<TableName, Rows>, table: TableName): Rows {

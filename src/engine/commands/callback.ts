@@ -35,12 +35,10 @@ function payoutWant(organizationId: string, providerAccountId: string, reference
 }
 
 function findPayout(seen: Pick<Seen, "organizationId" | "rows">, accountId: string, reference: string): Payout | null {
-  const found = seen.rows.filter(
-    "payout",
-    (row) =>
-      row.organizationId === seen.organizationId && row.providerAccountId === accountId && row.reference === reference,
-  );
-  return found[0] ?? null;
+  const found = seen.rows
+    .group("payout", "reference", reference)
+    .find((row) => row.organizationId === seen.organizationId && row.providerAccountId === accountId);
+  return found ?? null;
 }
 
 function storyMoreOf(seen: Seen, payout: Payout | null): readonly Want<TableName>[] {
@@ -65,13 +63,9 @@ export const hearCallback: Handler<CallbackMessage, Heard> = {
   more: ({ providerAccountId, news }, seen) => storyMoreOf(seen, findPayout(seen, providerAccountId, news.reference)),
   decide(context, message) {
     const { providerAccountId, news } = message;
-    const known = context.rows.filter(
-      "command",
-      (row) =>
-        row.organizationId === context.organizationId &&
-        row.providerAccountId === providerAccountId &&
-        row.messageId === news.messageId,
-    );
+    const known = context.rows
+      .group("command", "messageId", news.messageId)
+      .filter((row) => row.organizationId === context.organizationId && row.providerAccountId === providerAccountId);
     if (known.length > 0) return ok("again");
     const payout = findPayout(context, providerAccountId, news.reference);
     const commandId = context.commandId(payout?.id ?? null);

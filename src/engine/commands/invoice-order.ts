@@ -158,12 +158,10 @@ function findCustomer(context: Context, order: InvoiceOrder, fault: Fault): Cust
     return fault("customer.id", "is not a customer of this website");
   }
   if (customer?.referenceId === undefined) return null;
-  const found = rows.filter(
-    "customer",
-    (row) =>
-      row.organizationId === organizationId && row.websiteId === websiteId && row.referenceId === customer.referenceId,
-  );
-  return found[0] ?? null;
+  const found = rows
+    .group("customer", "referenceId", customer.referenceId)
+    .find((row) => row.organizationId === organizationId && row.websiteId === websiteId);
+  return found ?? null;
 }
 
 function readDestination(

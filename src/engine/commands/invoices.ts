@@ -12,7 +12,7 @@ import { assert, err, ok, type Result } from "../../core/result.ts";
 import { begin, moveInvoice, noteMove, reopen, stepInvoice } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
-import { accountWants, carryOn, saveInvoiceAlone, storyMore, storyOf, storyWants } from "../orders.ts";
+import { accountWants, carryOn, payoutsOf, saveInvoiceAlone, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
 import { destinationBinding } from "../world.ts";
 import {
@@ -78,17 +78,13 @@ export const createInvoice: Handler<CreateInvoice, InvoiceRows> = {
 };
 
 function findInvoice(
-  rows: Pick<Context["rows"], "filter">,
+  rows: Pick<Context["rows"], "group">,
   organizationId: string,
   order: InvoiceOrder,
 ): Invoice | undefined {
-  return rows.filter(
-    "invoice",
-    (row) =>
-      row.organizationId === organizationId &&
-      row.websiteId === order.websiteId &&
-      row.referenceId === order.referenceId,
-  )[0];
+  return rows
+    .group("invoice", "referenceId", order.referenceId ?? "")
+    .find((row) => row.organizationId === organizationId && row.websiteId === order.websiteId);
 }
 
 /** Everything below an invoice, for the answer; what payouts have posted, once the payouts are there. */
@@ -98,7 +94,7 @@ export function invoiceRowsWants(
 ): readonly Want<TableName>[] {
   const { requestId } = invoice;
   if (requestId === null) return [];
-  const payouts = rows.filter("payout", (row) => row.organizationId === organizationId && row.requestId === requestId);
+  const payouts = payoutsOf({ organizationId, rows }, requestId);
   const subjects = [requestId, ...payouts.map((payout) => payout.id)];
   return [
     { table: "request", by: "primary", keys: [[organizationId, requestId]] },
@@ -115,9 +111,11 @@ export function invoiceRows(context: Context, invoiceId: string): InvoiceRows {
   const { requestId } = invoice;
   if (requestId === null) return { invoice, request: null, payouts: [], entries: [] };
   const request = rows.get("request", [organizationId, requestId]);
-  const payouts = rows.filter("payout", (row) => row.organizationId === organizationId && row.requestId === requestId);
-  const subjects = new Set([requestId, ...payouts.map((payout) => payout.id)]);
-  const entries = rows.filter("entry", (row) => row.organizationId === organizationId && subjects.has(row.subject));
+  const payouts = payoutsOf(context, requestId);
+  const subjects = [requestId, ...payouts.map((payout) => payout.id)];
+  const entries = subjects
+    .flatMap((subject) => rows.group("entry", "subject", subject))
+    .filter((row) => row.organizationId === organizationId);
   return { invoice, request, payouts, entries };
 }
 

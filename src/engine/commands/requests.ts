@@ -10,7 +10,7 @@ import { assert, err, ok, type Result } from "../../core/result.ts";
 import { begin, type Draft, noteMove, patchRequest, reopen } from "../../core/story.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
-import { carryOn, storyMore, storyOf, storyWants } from "../orders.ts";
+import { carryOn, payoutsOf, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want } from "../ports.ts";
 import { destinationBinding } from "../world.ts";
 import { type Fault, readAmount } from "./invoice-order.ts";
@@ -214,7 +214,7 @@ function rowsOf(context: Context, id: string, of: { website: Website; isNew: boo
   const { organizationId, rows } = context;
   const request = rows.get("request", [organizationId, id]);
   assert(request !== null, `request ${id} is loaded`);
-  const payouts = rows.filter("payout", (row) => row.organizationId === organizationId && row.requestId === id);
+  const payouts = payoutsOf(context, id);
   return { request, payouts, website: of.website, isNew: of.isNew };
 }
 
