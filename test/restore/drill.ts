@@ -24,10 +24,8 @@ export interface PointReport {
   /** Held back because the provider knew them already. */
   readonly foundBeforeSend: number;
   readonly paidTwice: number;
-  /** Neither paid nor in the hands of a person. */
+  /** Never paid. */
   readonly lost: number;
-  /** Refused at the first account, forgotten before the second was tried: known to the provider, so a person decides. */
-  readonly unpaidInModeration: number;
   readonly stuck: number;
   /** Everything that must not be, for a person to read. */
   readonly findings: readonly string[];
@@ -49,7 +47,7 @@ const FINAL = new Set(["processed", "process_failed", "expired", "terminated"]);
 interface Forgotten {
   /** Acknowledged orders that it does not know. */
   readonly acknowledged: number;
-  /** Those of them that the provider knows: none of them may be sent again. */
+  /** Those of them that the provider has paid: none of them may be sent again. */
   readonly atProvider: number;
 }
 
@@ -130,7 +128,6 @@ async function recoverPoint(place: Place, merchant: Merchant, print: (line: stri
   if (early.code !== 1) findings.push(`the gate opened before anything was inquired:\n${early.text}`);
   print(early.text.trimEnd());
   const { length: before } = await bookOf(place);
-  await reverseRoutes(merchant);
   const ids = await merchant.repeatAll();
   const { booked, text, isOpen } = await untilOpened(place);
   if (!isOpen) findings.push("the gate could not be opened");
@@ -140,19 +137,11 @@ async function recoverPoint(place: Place, merchant: Merchant, print: (line: stri
   return judge(place, merchant, { findings, forgotten, stuck, ids });
 }
 
-/**
- * The second account becomes the first: an order that the first one had refused, and the second had paid under its
- * second attempt, would now be paid under its first attempt as well. The provider could not know that it is the same.
- */
-async function reverseRoutes(merchant: Merchant): Promise<void> {
-  const leaf = { strategy: "priority", routes: ["rt_backup_usd", "rt_demo_usd"] };
-  const body = JSON.stringify({ services: { test_usd: leaf } });
-  const { status } = await merchant.call("PUT", "/routing-schemes/route_demo", body, { "if-match": '"1"' });
-  if (status !== 200) throw new Error(`the routes cannot be reversed: ${status}`);
-}
-
 async function countForgotten(place: Place, merchant: Merchant): Promise<Forgotten> {
-  const booked = new Set((await bookOf(place)).map(({ destination }) => destination));
+  // One that was refused and never paid is unknown to an inquiry, and may be sent.
+  const booked = new Set(
+    (await bookOf(place)).filter(({ effective }) => effective > 0).map((each) => each.destination),
+  );
   let acknowledged = 0;
   let atProvider = 0;
   for (const { invoiceId, account } of merchant.acknowledged) {
@@ -211,7 +200,7 @@ async function judge(place: Place, merchant: Merchant, of: Judged): Promise<Reco
   const { listed, foundBeforeSend } = await countInquired(place);
   const findings = [...of.findings, ...of.stuck, ...orders.findings];
   if (foundBeforeSend < atProvider) {
-    findings.push(`the provider knew ${atProvider} forgotten orders, and ${foundBeforeSend} were held back`);
+    findings.push(`the provider had paid ${atProvider} forgotten orders, and ${foundBeforeSend} were held back`);
   }
   const trial = (await merchant.call("GET", "/accounts/trial-balance")).body as { balanced: boolean };
   if (!trial.balanced) findings.push("the ledger does not balance");
@@ -226,29 +215,38 @@ async function judgeOrders(
   place: Place,
   merchant: Merchant,
   ids: ReadonlyMap<string, string>,
-): Promise<Pick<Recovered, "paidTwice" | "lost" | "unpaidInModeration" | "findings">> {
+): Promise<Pick<Recovered, "paidTwice" | "lost" | "findings">> {
   const findings: string[] = [];
   const book = Map.groupBy(await bookOf(place), (operation) => operation.destination);
   const records = await openRecords(place);
-  let [paidTwice, lost, unpaidInModeration] = [0, 0, 0];
+  let [paidTwice, lost] = [0, 0];
   for (const { account, referenceId } of merchant.orders) {
     const operations = book.get(account) ?? [];
     const effective = operations.reduce((sum, operation) => sum + operation.effective, 0);
     if (effective === 1) continue;
-    if (effective === 0) {
-      const { body } = await merchant.call("GET", `/payout-invoices/${ids.get(referenceId)}`);
-      if ((body as Invoice).moderationRequired) {
-        unpaidInModeration += 1;
-        continue;
-      }
-    }
     if (effective > 1) paidTwice += 1;
     else lost += 1;
-    const history = await records.historyOf(referenceId);
+    const history = `${await records.historyOf(referenceId)}\n${await checksOf(place, ids.get(referenceId) ?? "")}`;
     findings.push(`${referenceId} was paid ${effective} times: ${JSON.stringify(operations)}\n${history}`);
   }
   await records.close();
-  return { paidTwice, lost, unpaidInModeration, findings };
+  return { paidTwice, lost, findings };
+}
+
+/** What was asked about an order before it was sent, for a person to read. */
+async function checksOf(place: Place, invoiceId: string): Promise<string> {
+  const client = await ownerOf(place);
+  try {
+    const { rows } = await client.query<{ row: unknown }>(
+      `select to_jsonb(c) - 'organization_id' as row from bursar.recovery_check c
+       join bursar.payout p on p.organization_id = c.organization_id and p.id = c.payout_id
+       where p.invoice_id::text = $1 order by c.asked_time`,
+      [invoiceId],
+    );
+    return rows.map(({ row }) => `  ${JSON.stringify(row)}`).join("\n");
+  } finally {
+    await client.end();
+  }
 }
 
 async function countInquired(place: Place): Promise<Pick<Recovered, "listed" | "foundBeforeSend">> {

@@ -50,13 +50,8 @@ export class Merchant {
     await Promise.all(this.#workers);
   }
 
-  async call(
-    method: "GET" | "POST" | "PUT",
-    path: string,
-    body?: string,
-    more: Readonly<Record<string, string>> = {},
-  ): Promise<{ status: number; body: unknown }> {
-    const headers = { authorization: `Bearer ${this.#place.key}`, "content-type": "application/json", ...more };
+  async call(method: "GET" | "POST", path: string, body?: string): Promise<{ status: number; body: unknown }> {
+    const headers = { authorization: `Bearer ${this.#place.key}`, "content-type": "application/json" };
     const reply = await fetch(`${this.#place.url}${path}`, {
       method,
       headers,
