@@ -3,7 +3,7 @@ import type { Entry } from "../core/ledger.ts";
 import type { Scheme } from "../core/routing.ts";
 import type { History, OrganizationLock, TableName, Tables } from "../engine/ports.ts";
 import { EVENT_TYPE_SQL } from "./reads-events.ts";
-import { ALLOCATION_STATUS_SQL } from "./reads-words.ts";
+import { ALLOCATION_STATUS_SQL, PUBLIC_STATUS_SQL } from "./reads-words.ts";
 import { tableOf } from "./tables.ts";
 
 export type Counter = keyof OrganizationLock & (`${string}Count` | "historySequence");
@@ -60,7 +60,12 @@ export const LISTS: Readonly<Record<ListTable, ListSource>> = {
   payout: { table: "payout", order: ["id"], counter: "payoutCount" },
   fundsMovement: { table: "fundsMovement", order: ["id"] },
   delivery: { table: "delivery", order: ["id"] },
-  request: { table: "request", order: ["createdTime", "id"], counter: "requestCount" },
+  request: {
+    table: "request",
+    order: ["createdTime", "id"],
+    counter: "requestCount",
+    computed: { publicStatus: PUBLIC_STATUS_SQL },
+  },
   // Ids of the caller: their order is the index's.
   ledgerAccount: { table: "ledgerAccount", order: ["id"] },
   website: { table: "website", order: ["id"] },

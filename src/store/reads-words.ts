@@ -11,3 +11,11 @@ export const ALLOCATION_STATUS_SQL = [
   ),
   "end",
 ].join(" ");
+
+/** What `publicStatus` in core says of a request, rule by rule in its order; a test compares the two. */
+export const PUBLIC_STATUS_SQL = `case
+  when t."canceled_by" is not null or t."dispatch_status" in ('TERMINATED', 'EXPIRED') then 'canceled'
+  when t."paid_minor" >= t."amount_minor" then 'fulfilled'
+  when t."paid_minor" > 0 then 'partially-fulfilled'
+  when t."payment_instrument_id" is not null or t."destination_hash" is not null then 'instrument-selected'
+  else 'pending' end`;

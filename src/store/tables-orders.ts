@@ -157,6 +157,7 @@ export const request: Table<Tables["request"]> = {
     request_website_known: { columns: ["organizationId", "websiteId"], table: "website" },
     request_customer_known: { columns: ["organizationId", "customerId"], table: "customer" },
   },
+  lookups: { request_by_time: ["organizationId", "createdTime", "id"] },
 };
 
 export const payout: Table<Tables["payout"]> = {

@@ -1,15 +1,10 @@
 /** Allocations of bare payout requests: given by a person, started by a person, seen as the public contract has them. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import {
-  ALLOCATION_STATUSES,
-  allocationStatus,
-  PAYOUT_STATUSES,
-  type Payout,
-  type PayoutStatus,
-} from "../../src/core/payout.ts";
+import { ALLOCATION_STATUSES, allocationStatus, PAYOUT_STATUSES, type PayoutStatus } from "../../src/core/payout.ts";
+import { DISPATCH_STATUSES, type PayoutRequest, PUBLIC_STATUSES, publicStatus } from "../../src/core/request.ts";
 import { openReader } from "../../src/store/reader.ts";
-import { ALLOCATION_STATUS_SQL } from "../../src/store/reads-words.ts";
+import { ALLOCATION_STATUS_SQL, PUBLIC_STATUS_SQL } from "../../src/store/reads-words.ts";
 import { type Ask, type Json, openWorld, PUBLIC_URL, type Reply, said, type World } from "../support/world.ts";
 
 let world: World;
@@ -241,6 +236,173 @@ describe("what is refused", () => {
   });
 });
 
+describe("the rest of the family of requests", () => {
+  const post = (path: string, body: unknown, ask: Ask = {}) => world.call("POST", path, { ...ask, body });
+  const patchRequest = (id: string, body: unknown) => world.call("PATCH", `/payout-requests/${id}`, { body });
+  const cancel = (id: string, ask: Ask = {}) => world.call("POST", `/payout-requests/${id}/cancel`, ask);
+
+  test("POST makes one, under an id of ours or of the caller", async () => {
+    for (const path of ["/payout-requests", "/payout-requests/"]) {
+      const reply = await post(path, BASE);
+      assert.equal(reply.status, 201, reply.text);
+      const id = String(reply.body["id"]);
+      assert.match(id, /^req_[0-9a-f]{32}$/);
+      assert.equal(reply.headers["location"], `${PUBLIC_URL}/payout-requests/${id}`);
+      assert.equal((await requestOf(id))["amount"], 97.97);
+    }
+    assert.equal((await post("/payout-requests", { id: "mine", ...BASE })).status, 201);
+    const again = await post("/payout-requests", { id: "mine", ...BASE });
+    assert.equal(again.status, 200, again.text);
+    refusedWith(await post("/payout-requests", { id: "mine", ...BASE, amount: 1 }), 409, "id-used");
+    assert.equal((await requestOf("mine"))["amount"], 97.97, "what exists is not changed");
+    const ids = await Promise.all(Array.from({ length: 4 }, () => post("/payout-requests", { id: "race", ...BASE })));
+    assert.deepEqual(ids.map(({ status }) => status).toSorted(), [200, 200, 200, 201]);
+    const faults = faultsIn(await post("/payout-requests/", { id: "a b", amount: 0 }));
+    assert.deepEqual(faults.toSorted(), ["amount", "currency", "customerId", "id", "websiteId"]);
+  });
+
+  test("POST with a key makes one, whatever its id", async () => {
+    const headers = { "idempotency-key": "request-once" };
+    const [first, second] = [
+      await post("/payout-requests", BASE, { headers }),
+      await post("/payout-requests", BASE, { headers }),
+    ];
+    assert.equal(second.text, first.text);
+  });
+
+  test("PATCH changes what it names and nothing else", async () => {
+    const id = await request({ description: "before" });
+    const blocked = await patchRequest(id, { blocked: true, blockReason: "risk-review" });
+    assert.equal(blocked.status, 200, blocked.text);
+    assert.deepEqual(
+      [blocked.body["blocked"], blocked.body["blockReason"], blocked.body["description"], blocked.body["amount"]],
+      [true, "risk-review", "before", 97.97],
+    );
+    const changed = await patchRequest(id, { blocked: false, description: null, amount: "12.5" });
+    assert.deepEqual(
+      [changed.body["blockReason"], changed.body["description"], changed.body["amount"]],
+      [null, null, 12.5],
+    );
+    const same = await patchRequest(id, {});
+    assert.equal(same.body["updatedTime"], changed.body["updatedTime"]);
+    assert.deepEqual(faultsIn(await patchRequest(id, { amount: -1, paymentInstrumentId: "inst_auto" })), [
+      "amount",
+      "paymentInstrumentId",
+    ]);
+    const without = await patchRequest(id, { paymentInstrumentId: null });
+    assert.equal(without.body["status"], "pending");
+    const chosen = await patchRequest(id, { paymentInstrumentId: "inst_demo" });
+    assert.equal(chosen.body["status"], "instrument-selected");
+    await allocate(id, { amount: 1 });
+    refusedWith(await patchRequest(id, { amount: 13 }), 409, "not-in-this-status");
+    refusedWith(await patchRequest("nobody", { description: "x" }), 404, "not-found");
+    refusedWith(await patchRequest("a b", {}), 404, "not-found");
+  });
+
+  test("cancel ends one, with a body or without", async () => {
+    const [first, second, third] = await Promise.all([request(), request(), request({ blocked: true })]);
+    const { body: allocation } = await allocate(first);
+    const reply = await cancel(first, { body: { description: "Called.", canceledBy: "merchant" } });
+    assert.equal(reply.status, 200, reply.text);
+    assert.equal(reply.body["status"], "canceled");
+    assert.deepEqual(reply.body["cancellationReason"], { description: "Called.", canceledBy: "merchant" });
+    assert.equal((await read(allocation["id"]))["status"], "canceled");
+    refusedWith(await cancel(first), 409, "not-in-this-status");
+    refusedWith(await allocate(first, { amount: 1 }), 409, "not-in-this-status");
+    const bare = await cancel(second, { headers: { "content-type": "application/x-www-form-urlencoded" } });
+    assert.equal(bare.status, 200, bare.text);
+    assert.deepEqual(bare.body["cancellationReason"], { description: null, canceledBy: "customer" });
+    assert.equal((await cancel(third)).status, 200);
+    refusedWith(await cancel("nobody"), 404, "not-found");
+    assert.deepEqual(faultsIn(await cancel(second, { body: { canceledBy: "system", description: 1 } })).toSorted(), [
+      "canceledBy",
+      "description",
+    ]);
+  });
+
+  test("cancel is refused while something is at a provider", async () => {
+    world.provider.answer = (order) => said(order, "queued");
+    const id = await request();
+    const { body: allocation } = await allocate(id);
+    await patch(allocation["id"], "processing");
+    refusedWith(await cancel(id), 409, "payout-in-flight");
+  });
+
+  test("the customer's instruments, and nobody else's", async () => {
+    const id = await request();
+    const reply = await world.call("GET", `/payout-requests/${id}/payment-instruments`);
+    const found = reply.body as unknown as Json[];
+    assert.deepEqual(
+      found.map((each) => [each["id"], each["customerId"]]),
+      [["inst_demo", "cus_demo"]],
+    );
+    assert.ok(!reply.text.includes("demo-account-1"));
+    refusedWith(await world.call("GET", "/payout-requests/nobody/payment-instruments"), 404, "not-found");
+  });
+
+  test("the list by status finds what shows that status", async () => {
+    const all = (await world.call("GET", "/payout-requests?limit=1000")).body as unknown as Json[];
+    for (const status of Object.keys(PUBLIC_STATUSES)) {
+      const found = (await world.call("GET", `/payout-requests?limit=1000&filter=status:${status}`))
+        .body as unknown as Json[];
+      const expected = all.filter((each) => each["status"] === status).map((each) => each["id"]);
+      assert.deepEqual(
+        found.map((each) => each["id"]),
+        expected,
+        status,
+      );
+    }
+    assert.deepEqual(faultsIn(await world.call("GET", "/payout-requests?filter=status:paid")), ["filter"]);
+  });
+});
+
+test("the public status in SQL is the one in core, for every row that can be", async () => {
+  const rows = (Object.keys(DISPATCH_STATUSES) as PayoutRequest["dispatchStatus"][]).flatMap((dispatchStatus) =>
+    [null, "merchant", "customer"].flatMap((canceledBy) =>
+      [0, 1, 100, 101].flatMap((paid) =>
+        [null, "inst"].flatMap((instrument) =>
+          [null, "hash"].map((hash) => ({
+            dispatch_status: dispatchStatus,
+            canceled_by: canceledBy,
+            paid_minor: paid,
+            amount_minor: 100,
+            payment_instrument_id: instrument,
+            destination_hash: hash,
+          })),
+        ),
+      ),
+    ),
+  );
+  const reader = openReader({ config: world.database.appConfig });
+  try {
+    const found = await reader.query(
+      null,
+      `select ${PUBLIC_STATUS_SQL} as word from rows from (jsonb_to_recordset($1::jsonb) as (dispatch_status text,
+         canceled_by text, paid_minor numeric, amount_minor numeric, payment_instrument_id text,
+         destination_hash text)) with ordinality as t(dispatch_status, canceled_by, paid_minor, amount_minor,
+         payment_instrument_id, destination_hash, place) order by t.place`,
+      [JSON.stringify(rows)],
+    );
+    const words = rows.map((row) =>
+      publicStatus({
+        dispatchStatus: row.dispatch_status,
+        canceledBy: row.canceled_by,
+        paidMinor: BigInt(row.paid_minor),
+        amountMinor: BigInt(row.amount_minor),
+        paymentInstrumentId: row.payment_instrument_id,
+        destinationHash: row.destination_hash,
+      } as unknown as PayoutRequest),
+    );
+    assert.deepEqual(
+      found.map(({ word }) => word),
+      words,
+    );
+    assert.equal(new Set(words).size, Object.keys(PUBLIC_STATUSES).length);
+  } finally {
+    await reader.close();
+  }
+});
+
 test("the status that a list is filtered by is the one that is shown", async () => {
   const reader = openReader({ config: world.database.appConfig });
   try {
@@ -253,7 +415,7 @@ test("the status that a list is filtered by is the one that is shown", async () 
           status,
           isManual,
         ]);
-        const word = allocationStatus({ status, isManual } as Payout);
+        const word = allocationStatus({ status, isManual });
         assert.equal(row?.["word"], word, `${status} ${isManual}`);
         seen.add(word);
       }

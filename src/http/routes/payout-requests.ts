@@ -1,14 +1,25 @@
 /** Payout requests by the client's own id: the public contract, member by member. */
 import Type, { type Static } from "typebox";
-import type { InvalidField } from "../../core/errors.ts";
-import { BLOCK_REASONS, type BlockReason } from "../../core/request.ts";
+import { type InvalidField, refusal } from "../../core/errors.ts";
+import { formatMajor } from "../../core/money.ts";
+import { BLOCK_REASONS, type BlockReason, PUBLIC_STATUSES } from "../../core/request.ts";
+import { err } from "../../core/result.ts";
+import { paymentInstrumentView } from "../../core/setting-views.ts";
 import { type RequestParts, requestView, type Shown } from "../../core/views.ts";
-import type { StoredAnswer } from "../../engine/command.ts";
-import { type PutRequest, putRequest, type RequestOrder } from "../../engine/commands/requests.ts";
-import { type Call, command, created, type Endpoint, notFound, resource, wordsOf } from "../endpoint.ts";
+import type { Handler, StoredAnswer } from "../../engine/command.ts";
+import { idOf } from "../../engine/commands/configuration.ts";
+import {
+  cancelRequest,
+  type PutRequest,
+  putRequest,
+  type RequestOrder,
+  type RequestRows,
+} from "../../engine/commands/requests.ts";
+import type { RequestBelow } from "../../store/reads.ts";
+import { type Call, checkForm, command, created, type Endpoint, notFound, resource, wordsOf } from "../endpoint.ts";
 import { type List, listAnswer, listParameters, pageAnswer, readList } from "../lists.ts";
 import { sealPayLink } from "../pay-link.ts";
-import { ID_MAX, ID_PATTERN, Id, Money, Named, Text } from "../schema.ts";
+import { ID_MAX, ID_PATTERN, Id, Money, Named, OneOf, Text, TextOrNull } from "../schema.ts";
 
 const REASON_FORM = `must be one of ${BLOCK_REASONS.join(", ")}, or null`;
 
@@ -19,6 +30,8 @@ const BLOCK_REASON = Type.Unsafe<unknown>({
   description: `Why it is blocked: ${BLOCK_REASONS.join(", ")}; or null. An object with \`reason\` is read as that word.`,
   examples: ["risk-review"],
 });
+
+const EXAMPLE = { websiteId: "web_demo", customerId: "cus_demo", currency: "USD", amount: 97.97, description: "Win" };
 
 const PUT_REQUEST = Type.Object(
   {
@@ -44,7 +57,22 @@ const PUT_REQUEST = Type.Object(
       }),
     ),
   },
-  { examples: [{ websiteId: "web_demo", customerId: "cus_demo", currency: "USD", amount: 97.97, description: "Win" }] },
+  { examples: [EXAMPLE] },
+);
+
+const POST_REQUEST = Type.Object(
+  { id: Type.Optional(Id("Default: one of ours.")), ...PUT_REQUEST.properties },
+  { examples: [EXAMPLE] },
+);
+
+const PATCH_REQUEST = Type.Partial(PUT_REQUEST, { examples: [{ description: "Win", blocked: false }] });
+
+const CANCEL = Type.Object(
+  {
+    description: Type.Optional(TextOrNull(255, "Why.")),
+    canceledBy: Type.Optional(OneOf(["merchant", "customer"], "Who cancels it. Default: customer.")),
+  },
+  { examples: [{ description: "Asked for by phone.", canceledBy: "customer" }] },
 );
 
 type Put = Partial<Static<typeof PUT_REQUEST>>;
@@ -55,6 +83,7 @@ const LIST: List = {
     id: { column: "id", kind: "text" },
     websiteId: { column: "websiteId", kind: "text" },
     customerId: { column: "customerId", kind: "text" },
+    status: { column: "publicStatus", kind: "text", words: Object.keys(PUBLIC_STATUSES) },
     batchId: { column: "batchId", kind: "text" },
     currency: { column: "currency", kind: "text" },
     blocked: { column: "blocked", kind: "flag" },
@@ -62,6 +91,12 @@ const LIST: List = {
     createdTime: { column: "createdTime", kind: "time" },
     updatedTime: { column: "updatedTime", kind: "time" },
   },
+};
+
+const INSTRUMENTS: List = {
+  table: "paymentInstrument",
+  isById: true,
+  filters: { id: { column: "id", kind: "text" }, service: { column: "service", kind: "text" } },
 };
 
 /** The word, from a word or from an object that has it; undefined for anything else. */
@@ -74,10 +109,9 @@ const ID_FORM = new RegExp(ID_PATTERN);
 /** What a command is given whose id is at fault: it will be refused, and must not be looked up. */
 const NO_ID = "-";
 
-function putOf(call: Call): PutRequest {
+function putOf(call: Call, id: string): PutRequest {
   const { selectedPaymentInstrumentRedirectUrl, blockReason: given, ...members } = call.body as Put;
   const problems: InvalidField[] = [...call.problems];
-  const id = call.params["id"] ?? "";
   const isId = id.length <= ID_MAX && ID_FORM.test(id);
   if (!isId) problems.push({ field: "id", message: `must be at most ${ID_MAX} letters, digits, @ ~ - . or _` });
   const blockReason = given === undefined ? undefined : blockReasonOf(given);
@@ -104,22 +138,74 @@ function viewer(call: Call): (parts: RequestParts) => Shown {
   };
 }
 
-async function put(call: Call): Promise<StoredAnswer> {
+function shown(call: Call): (rows: RequestRows) => StoredAnswer {
   const view = viewer(call);
-  return command(call, {
-    handler: putRequest,
-    payload: putOf(call),
-    render: ({ request, payouts, website, isNew }) => {
-      const shown = view({ request, payouts, websiteUrl: website.url });
-      const location = `${call.world.base()}/payout-requests/${request.id}`;
-      return isNew ? created(shown, request.version, location) : resource(shown, request.version);
-    },
-  });
+  return ({ request, payouts, website, isNew }) => {
+    const parts = view({ request, payouts, websiteUrl: website.url });
+    const location = `${call.world.base()}/payout-requests/${request.id}`;
+    return isNew ? created(parts, request.version, location) : resource(parts, request.version);
+  };
+}
+
+interface Post {
+  readonly put: PutRequest;
+  /** The id is ours: it is drawn under the lock, where ids come from. */
+  readonly isOurs: boolean;
+}
+
+/** As PUT, but what exists never changes: the very same again answers with it, anything else finds the id used. */
+const postRequest: Handler<Post, RequestRows> = {
+  ...putRequest,
+  name: "post-payout-request",
+  wants: ({ put }, organizationId) => putRequest.wants(put, organizationId),
+  more: ({ put }, seen) => putRequest.more?.(put, seen) ?? [],
+  decide(context, { put, isOurs }) {
+    if (isOurs) return putRequest.decide(context, { ...put, id: idOf(context, undefined, "req") });
+    const before = context.rows.get("request", [context.organizationId, put.id]);
+    const done = putRequest.decide(context, put);
+    const isChange = before !== null && put.problems.length === 0;
+    const isFault = !done.ok && done.error.code === "validation-failed";
+    if (!isChange || isFault || (done.ok && done.value.request.version === before.version)) return done;
+    return err(refusal("id-used", `There is another payout request with the id ${put.id}.`));
+  },
+};
+
+/** As PUT, but what is absent need not be said again; what is not there is not made. */
+const patchRequest: Handler<PutRequest, RequestRows> = {
+  ...putRequest,
+  name: "patch-payout-request",
+  more(put, seen) {
+    const existing = seen.rows.get("request", [seen.organizationId, put.id]);
+    if (existing === null) return [];
+    const customer = [seen.organizationId, existing.customerId];
+    return [{ table: "customer", by: "primary", keys: [customer] }, ...(putRequest.more?.(put, seen) ?? [])];
+  },
+  decide(context, put) {
+    const existing = context.rows.get("request", [context.organizationId, put.id]);
+    if (existing === null) return err(refusal("not-found", "There is no such payout request."));
+    const { websiteId, customerId, currency, amountMinor } = existing;
+    const present = { websiteId, customerId, currency, amount: formatMajor(amountMinor, currency) };
+    return putRequest.decide(context, { ...put, order: { ...present, ...put.order } });
+  },
+};
+
+async function find(call: Call): Promise<RequestBelow> {
+  const id = call.params["id"] ?? "";
+  const found = ID_FORM.test(id) ? await call.world.reads.request(call.identity.book, id) : null;
+  if (found === null) throw notFound("payout request");
+  return found;
+}
+
+/** The id in the path, of a request that may be there. */
+function idIn(call: Call): string {
+  const id = call.params["id"] ?? "";
+  if (id.length > ID_MAX || !ID_FORM.test(id)) throw notFound("payout request");
+  return id;
 }
 
 const ONE = { description: "The request.", schema: Named("PayoutRequest") };
 
-export const payoutRequests: readonly Endpoint[] = [
+const writers: readonly Endpoint[] = [
   {
     method: "PUT",
     path: "/payout-requests/:id",
@@ -130,8 +216,63 @@ export const payoutRequests: readonly Endpoint[] = [
     body: PUT_REQUEST,
     answers: { 200: ONE, 201: { ...ONE, description: "Made." } },
     refusals: ["validation-failed", "not-in-this-status"],
-    handle: put,
+    async handle(call) {
+      const payload = putOf(call, call.params["id"] ?? "");
+      return command(call, { handler: putRequest, payload, render: shown(call) });
+    },
   },
+  {
+    method: "POST",
+    path: "/payout-requests",
+    name: "createPayoutRequest",
+    tag: "Payout requests",
+    summary: "Make a request. With an id of yours, the very same again answers with the one that exists.",
+    permission: "orders",
+    body: POST_REQUEST,
+    answers: { 200: { ...ONE, description: "Made before by the same call." }, 201: { ...ONE, description: "Made." } },
+    refusals: ["validation-failed", "id-used"],
+    async handle(call) {
+      const { id, ...body } = call.body as Partial<Static<typeof POST_REQUEST>>;
+      const put = putOf({ ...call, body }, id ?? NO_ID);
+      const payload = { put, isOurs: id === undefined };
+      return command(call, { handler: postRequest, payload, render: shown(call) });
+    },
+  },
+  {
+    method: "PATCH",
+    path: "/payout-requests/:id",
+    name: "changePayoutRequest",
+    tag: "Payout requests",
+    summary: "Change a request. What is absent stays as it is.",
+    permission: "orders",
+    body: PATCH_REQUEST,
+    answers: { 200: ONE },
+    refusals: ["validation-failed", "not-found", "not-in-this-status"],
+    async handle(call) {
+      return command(call, { handler: patchRequest, payload: putOf(call, idIn(call)), render: shown(call) });
+    },
+  },
+  {
+    method: "POST",
+    path: "/payout-requests/:id/cancel",
+    name: "cancelPayoutRequest",
+    tag: "Payout requests",
+    summary: "Cancel a request: what is planned ends, nothing new is made.",
+    permission: "orders",
+    body: CANCEL,
+    answers: { 200: ONE },
+    refusals: ["validation-failed", "not-found", "not-in-this-status", "payout-in-flight"],
+    async handle(call) {
+      checkForm(call);
+      const { description = null, canceledBy = "customer" } = call.body as Static<typeof CANCEL>;
+      const payload = { id: idIn(call), description, canceledBy };
+      return command(call, { handler: cancelRequest, payload, render: shown(call) });
+    },
+  },
+];
+
+export const payoutRequests: readonly Endpoint[] = [
+  ...writers,
   {
     method: "GET",
     path: "/payout-requests",
@@ -159,10 +300,27 @@ export const payoutRequests: readonly Endpoint[] = [
     answers: { 200: ONE },
     refusals: ["not-found"],
     async handle(call) {
-      const id = call.params["id"] ?? "";
-      const found = ID_FORM.test(id) ? await call.world.reads.request(call.identity.book, id) : null;
-      if (found === null) throw notFound("payout request");
+      const found = await find(call);
       return resource(viewer(call)({ ...found, websiteUrl: found.website.url }), found.request.version);
+    },
+  },
+  {
+    method: "GET",
+    path: "/payout-requests/:id/payment-instruments",
+    name: "listPaymentInstrumentsOfPayoutRequest",
+    tag: "Payout requests",
+    summary: "List the instruments of the request's customer: what it could be paid to.",
+    permission: "read",
+    query: listParameters(INSTRUMENTS),
+    answers: { 200: listAnswer("PaymentInstrument") },
+    refusals: ["validation-failed", "not-found"],
+    async handle(call) {
+      const asked = readList(call, INSTRUMENTS);
+      const { request } = await find(call);
+      const ofCustomer = { member: "customerId", isNot: false, anyOf: [request.customerId] };
+      const query = { ...asked, conditions: [...asked.conditions, ofCustomer] };
+      const page = await call.world.reads.page("paymentInstrument", call.identity.book, query);
+      return pageAnswer(call, query, page, (row) => paymentInstrumentView(row, call.world.base()));
     },
   },
 ];
