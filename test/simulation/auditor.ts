@@ -118,7 +118,7 @@ export class Auditor {
       const plain = Object.keys(columns).filter((name) => !["json", "bytes"].includes(columns[name]?.type ?? ""));
       const isSame = rows.every((row) => {
         const twin = byKey.get(keyText(primary.map((name) => row[name] as string)));
-        return twin !== undefined && plain.every((name) => twin[name] === row[name]);
+        return twin !== undefined && plain.every((name) => String(twin[name]) === String(row[name]));
       });
       if (!isSame || rows.length !== mirrored.length) this.#tally.judge("broken", `the auditor's ${table} rows differ`);
     }

@@ -1,6 +1,7 @@
 import { equal, notEqual, ok, throws } from "node:assert/strict";
 import { describe, test } from "node:test";
-import { hunt, MUTANTS, type Mutant, mutate, sourceOf } from "./mutants.ts";
+import { MUTANTS, type Mutant } from "./mutant-table.ts";
+import { hunt, mutate, sourceOf } from "./mutants.ts";
 
 function mutantOf(name: string): Mutant {
   const mutant = MUTANTS.find((each) => each.name === name);

@@ -3,10 +3,13 @@ import { describe, test } from "node:test";
 import type { Connector } from "../../src/connectors/contract.ts";
 import { gullible, hasty, impatient } from "./broken.ts";
 import { FAULTS } from "./plan.ts";
+import { seedsFrom, simulateMany } from "./pool.ts";
 import { type Report, simulate } from "./simulate.ts";
 import type { Verdict } from "./tally.ts";
 
-const SEEDS = 25;
+const SEEDS = 200;
+/** Two cores are shared by all tiers. */
+const WORKERS = 2;
 
 /** Seeds that once found a bug, with what it was. A change of the simulator gives them another meaning. */
 const REMEMBERED: readonly (readonly [seed: number, what: string])[] = [
@@ -17,11 +20,8 @@ describe("the product under simulated faults", () => {
   const reports: Report[] = [];
 
   test(`${SEEDS} seeds find nothing`, async () => {
-    for (let seed = 1; seed <= SEEDS; seed += 1) {
-      const report = await simulate(seed);
-      reports.push(report);
-      deepEqual(report.found, [], `npm run simulate -- --seed ${seed}`);
-    }
+    await simulateMany(seedsFrom(1, SEEDS), WORKERS, (report) => reports.push(report));
+    for (const { seed, found } of reports) deepEqual(found, [], `npm run simulate -- --seed ${seed}`);
   });
 
   test("in them, faults of every kind strike and every evidence is found", () => {
@@ -53,6 +53,14 @@ describe("the simulator", () => {
     equal(again.hash, first.hash);
     equal(again.steps, first.steps);
     notEqual(other.hash, first.hash);
+  });
+
+  test("the same seeds give the same traces, however many workers share them", async () => {
+    const hashes: string[] = [];
+    await simulateMany(seedsFrom(1, 6), WORKERS, ({ hash }) => hashes.push(hash));
+    const alone: string[] = [];
+    await simulateMany(seedsFrom(1, 6), 1, ({ hash }) => alone.push(hash));
+    deepEqual(hashes, alone);
   });
 
   test("a trace is the same for whoever reads it", async () => {
