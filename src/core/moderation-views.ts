@@ -2,6 +2,23 @@
 import type { ModerationAct, ModerationItem } from "./acts.ts";
 import { type Shown, timeText } from "./views.ts";
 
+/** Where the thing stands that an item or an act is about. What is not here has no address of its own. */
+const PLACES: ReadonlyMap<string, string> = new Map([
+  ["payout", "payouts"],
+  ["request", "payout-requests"],
+  ["provider_account", "provider-accounts"],
+  ["delivery", "webhook-deliveries"],
+  ["item", "moderation"],
+]);
+
+function linksOf(self: string, about: { readonly kind: string; readonly subject: string }, base: string) {
+  const place = PLACES.get(about.kind);
+  return [
+    { rel: "self", href: `${base}/moderation/${self}` },
+    ...(place === undefined ? [] : [{ rel: "subject", href: `${base}/${place}/${about.subject}` }]),
+  ];
+}
+
 /** Something that a person must look at. */
 export function itemView(item: ModerationItem, base: string): Shown {
   return {
@@ -17,7 +34,7 @@ export function itemView(item: ModerationItem, base: string): Shown {
     version: item.version,
     openedTime: timeText(item.openedTime),
     closedTime: item.closedTime === null ? null : timeText(item.closedTime),
-    _links: [{ rel: "self", href: `${base}/moderation/${item.id}` }],
+    _links: linksOf(item.id, item, base),
   };
 }
 
@@ -36,6 +53,6 @@ export function actView(act: ModerationAct, base: string): Shown {
     version: act.version,
     createdTime: timeText(act.createdTime),
     updatedTime: timeText(act.updatedTime),
-    _links: [{ rel: "self", href: `${base}/moderation/acts/${act.id}` }],
+    _links: linksOf(`acts/${act.id}`, { kind: act.subjectKind, subject: act.subject }, base),
   };
 }

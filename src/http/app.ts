@@ -24,6 +24,7 @@ import { customers } from "./routes/customers.ts";
 import { events } from "./routes/events.ts";
 import { funds } from "./routes/funds.ts";
 import { errorPages, health, metricsPage } from "./routes/health.ts";
+import { moderation } from "./routes/moderation.ts";
 import { organizations } from "./routes/organizations.ts";
 import { payoutInvoices } from "./routes/payout-invoices.ts";
 import { payoutRequests } from "./routes/payout-requests.ts";
@@ -60,6 +61,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...allocations,
   ...payouts,
   ...acts,
+  ...moderation,
   ...accounts,
   ...funds,
   ...organizations,

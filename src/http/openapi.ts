@@ -17,6 +17,7 @@ const TAGS = [
   ["Payout invoices", "Orders to pay: priced, held and followed to their end."],
   ["Payout requests", "Who is to be paid what, by an id of your own."],
   ["Payouts", "Single operations at providers."],
+  ["Moderation", "What the machine leaves to people, and what they have done."],
   ["Accounts", "The ledger."],
   ["Funds", "Money that people move: deposits, withdrawals, transfers."],
   ["Events", "What has happened."],

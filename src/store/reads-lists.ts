@@ -18,6 +18,8 @@ export interface Lists extends Pick<Tables, "invoice" | "request" | "payout" | "
   route: Tables["route"];
   webhookEndpoint: Tables["webhookEndpoint"];
   delivery: Tables["delivery"];
+  moderationItem: Tables["moderationItem"];
+  moderationAct: Tables["moderationAct"];
   /** The newest revision of each. */
   scheme: Scheme;
   schemeRevision: Scheme;
@@ -36,7 +38,9 @@ export type PlainTable =
   | "depositAccount"
   | "route"
   | "webhookEndpoint"
-  | "delivery";
+  | "delivery"
+  | "moderationItem"
+  | "moderationAct";
 export type PlainList = PlainTable | "scheme" | "schemeRevision" | "entry" | "allocation";
 
 export interface ListSource {
@@ -60,6 +64,8 @@ export const LISTS: Readonly<Record<ListTable, ListSource>> = {
   payout: { table: "payout", order: ["id"], counter: "payoutCount" },
   fundsMovement: { table: "fundsMovement", order: ["id"] },
   delivery: { table: "delivery", order: ["id"] },
+  moderationItem: { table: "moderationItem", order: ["id"] },
+  moderationAct: { table: "moderationAct", order: ["id"] },
   request: {
     table: "request",
     order: ["createdTime", "id"],
