@@ -6,12 +6,12 @@ import { type FeeTerms, price } from "../../src/core/fee.ts";
 import { freezeTerms, type Invoice } from "../../src/core/invoice.ts";
 import * as ledger from "../../src/core/ledger.ts";
 import { hear, type News } from "../../src/core/news.ts";
-import type { Payout } from "../../src/core/payout.ts";
+import type { Operation, Payout } from "../../src/core/payout.ts";
 import { invoke, type World } from "../../src/core/payout-plan.ts";
 import { ONE, type Ratio, ratio } from "../../src/core/rate.ts";
 import type { PayoutRequest } from "../../src/core/request.ts";
 import { type Candidate, capacitiesOf, route, routeOnly } from "../../src/core/routing.ts";
-import { begin, type Draft, reopen } from "../../src/core/story.ts";
+import { begin, type Draft, type Item, reopen } from "../../src/core/story.ts";
 
 export const TRUTH: SendTruth = {
   leaseMs: 15_000,
@@ -65,6 +65,12 @@ export interface OpenItem {
   readonly reason: string;
 }
 
+/** A request that left, or may have left, and whose outcome nobody has reported yet. */
+export interface Call {
+  readonly operation: Operation;
+  readonly askedTime: number;
+}
+
 /** One order, told step by step. Every step folds its postings into the balances, as the ledger would. */
 export class Telling {
   now = 1_000_000;
@@ -73,10 +79,15 @@ export class Telling {
   readonly balances = new Map<string, bigint>();
   readonly moves: string[] = [];
   readonly items: string[] = [];
+  readonly allItems: Item[] = [];
   readonly postings: ledger.Posting[] = [];
   /** What is due when, by `payout:<id>` and `request:<id>`, as the work table would have it. */
   readonly wakes = new Map<string, { readonly dueTime: number; readonly isLease: boolean }>();
   openItems: readonly OpenItem[] = [];
+  /** The newest lease of each payout; an older one's report would be stale. */
+  readonly calls = new Map<string, Call>();
+  /** Requests that register a payout, in the order in which their leases were taken. */
+  readonly invokes: string[] = [];
   /** How often a person has let the same reference go again. */
   repeats = 0;
   /** Provider accounts whose gate is shut. */
@@ -195,6 +206,7 @@ export class Telling {
     }
     for (const moves of this.draft.moves.values()) this.moves.push(...moves);
     this.#saveItems();
+    this.#takeErrands();
     for (const [key, { dueTime, lease }] of this.draft.wakes) {
       if (dueTime === null) this.wakes.delete(key);
       else this.wakes.set(key, { dueTime, isLease: lease });
@@ -207,9 +219,21 @@ export class Telling {
     return this;
   }
 
+  /** A lease without a fence of its own is the one of a request that registers a payout. */
+  #takeErrands(): void {
+    for (const { id, status } of this.draft.payouts) {
+      const wake = this.draft.wakes.get(`payout:${id}`);
+      if (status !== "INVOKING" || wake?.lease !== true || wake.fence !== undefined) continue;
+      this.calls.set(id, { operation: "invoke", askedTime: this.now });
+      this.invokes.push(id);
+    }
+  }
+
   #saveItems(): void {
-    for (const { subject, reason } of this.draft.items) {
+    for (const item of this.draft.items) {
+      const { subject, reason } = item;
       this.items.push(reason);
+      this.allItems.push(item);
       const isOpen = this.openItems.some((open) => open.subject === subject && open.reason === reason);
       if (!isOpen) this.openItems = [...this.openItems, { subject, reason }];
     }
