@@ -19,6 +19,7 @@ import { Metrics } from "./http/metrics.ts";
 import { startSandbox } from "./sandbox/supervise.ts";
 import { openAuditor } from "./store/audit.ts";
 import { startEmbedded } from "./store/embedded.ts";
+import { enterEpoch } from "./store/epoch.ts";
 import { type InstanceLock, instanceLock } from "./store/instance-lock.ts";
 import { migrate } from "./store/migrate.ts";
 import { openStore } from "./store/postgres.ts";
@@ -87,6 +88,7 @@ async function openDatabase(config: Config, log: Logger, undo: Undo): Promise<Re
     const owner: Login = { connectionString: config.databaseUrl };
     const { applied } = await migrate(owner);
     if (applied.length > 0) log.info({ applied }, "database migrated");
+    await enterEpoch(owner);
     // The same login, but bound by row-level security from the first statement on.
     return ok({ config: { ...owner, options: "-c role=bursar_app" }, lock: null });
   }
@@ -100,6 +102,7 @@ async function openDatabase(config: Config, log: Logger, undo: Undo): Promise<Re
   undo.add(() => locked.value.release());
   const { applied } = await migrate(embedded.ownerConfig);
   if (applied.length > 0) log.info({ applied }, "database migrated");
+  await enterEpoch(embedded.ownerConfig);
   return ok({ config: embedded.appConfig(), lock: locked.value });
 }
 

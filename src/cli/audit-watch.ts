@@ -118,7 +118,7 @@ export class AuditWatch {
     const keys = keysOf(report);
     if (keys.every((key) => known.has(key))) return report;
     const reason = `audit: ${broken.map(({ check }) => check).join(", ")}`;
-    const order = { providerAccountId: null, reason };
+    const order = { providerAccountId: null, currency: null, reason };
     const cause = { actor: "system", body: { reason } };
     const shut = await engine.run(organizationId, shutGate, order, cause);
     if (!shut.ok) throw new Error(`the gate of ${organizationId} could not be shut: ${shut.error.detail}`);

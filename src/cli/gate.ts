@@ -14,6 +14,7 @@ import { type OperatorDatabase, openOperatorDatabase } from "./operator-database
 export interface GateOptions {
   readonly organization: string;
   readonly providerAccount?: string;
+  readonly currency?: string;
   readonly reason: string;
 }
 
@@ -67,12 +68,12 @@ export async function moveGate(to: "open" | "shut", options: GateOptions): Promi
       onBroken: (error) => broken.push(error),
     });
     try {
-      const { organization, providerAccount, reason } = options;
-      const order: GateOrder = { providerAccountId: providerAccount ?? null, reason };
+      const { organization, providerAccount, currency, reason } = options;
+      const order: GateOrder = { providerAccountId: providerAccount ?? null, currency: currency ?? null, reason };
       const cause = { actor: "operator", body: { reason } };
       const moved = await engine.run(organization, to === "open" ? openGate : shutGate, order, cause);
       if (!moved.ok) throw new Error(moved.error.detail);
-      const what = `The gate of ${providerAccount ?? organization}`;
+      const what = `The gate of ${providerAccount ?? [organization, currency ?? []].flat().join(" in ")}`;
       return moved.value === "changed" ? `${what} is ${to} now.` : `${what} was ${to} before.`;
     } finally {
       await engine.stop();
@@ -109,6 +110,7 @@ export async function showGates({ organization }: Pick<GateOptions, "organizatio
       const lines = [
         `system: ${String(epochs[0]?.["gate"])}`,
         `${organization}: ${lock?.gate ?? "not there"}`,
+        ...(lock?.shutCurrencies ?? []).map((currency) => `${organization} in ${currency}: shut`),
         ...accounts.map(({ id, gate, gateReason }) => `${id}: ${gate}${gateReason === null ? "" : ` (${gateReason})`}`),
       ];
       return lines.join("\n");

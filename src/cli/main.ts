@@ -2,7 +2,8 @@
 import { Command } from "commander";
 import { audit } from "./audit.ts";
 import { demo } from "./demo.ts";
-import { moveGate, showGates } from "./gate.ts";
+import { type GateOptions, moveGate, showGates } from "./gate.ts";
+import { addRecover } from "./recover.ts";
 import { start } from "./start.ts";
 
 const program = new Command("bursar").description("A self-hosted payout gateway: money out, never twice.");
@@ -27,7 +28,7 @@ program
 
 const gate = program
   .command("gate")
-  .description("the gates before new sends: of an organization, of a provider account");
+  .description("the gates before new sends: of an organization, one of its currencies, a provider account");
 for (const to of ["open", "shut"] as const) {
   gate
     .command(to)
@@ -36,13 +37,15 @@ for (const to of ["open", "shut"] as const) {
     )
     .requiredOption("--organization <id>", "the book, such as org_main or org_demo:test")
     .option("--provider-account <id>", "one of its provider accounts instead of all")
+    .option("--currency <code>", "one currency instead of all")
     .requiredOption("--reason <text>", "why, for whoever reads it later")
-    .action((options: { organization: string; providerAccount?: string; reason: string }) => moveGate(to, options));
+    .action((options: GateOptions) => moveGate(to, options));
 }
 gate
   .command("show")
   .description("how the gates of a book stand")
   .requiredOption("--organization <id>", "the book, such as org_main or org_demo:test")
   .action(showGates);
+addRecover(program);
 
 await program.parseAsync();

@@ -39,7 +39,7 @@ export function decidesMoney(kind: ActKind): boolean {
 export interface ModerationItem {
   readonly organizationId: string;
   readonly id: string;
-  readonly kind: "payout" | "request" | "provider_account" | "callback" | "delivery";
+  readonly kind: "payout" | "request" | "provider_account" | "organization" | "callback" | "delivery";
   readonly subject: string;
   readonly reason: string;
   readonly isIncident: boolean;

@@ -117,6 +117,8 @@ function endPlanned(draft: Draft, world: World): void {
   if (endAsked === null) return;
   for (const payout of draft.payouts) {
     if (PAYOUT_MEANING[payout.status].class === "planned") {
+      // The provider knows it although we never sent it: it may be paid, so its hold is not released.
+      if (payout.moderationRequired) continue;
       movePayout(draft, payout.id, endAsked === "expire" ? "EXPIRED" : "TERMINATED");
       wakePayout(draft, payout.id, null);
     } else if (endAsked === "expire" && world.revokesAtExpiry && isRevocable(payout) && world.canRevoke(payout)) {

@@ -28,7 +28,7 @@ export interface Wake {
 
 /** Something that a person must look at. Items of one cause are one item with a count. */
 export interface Item {
-  readonly kind: "payout" | "request" | "provider_account" | "callback" | "delivery";
+  readonly kind: "payout" | "request" | "provider_account" | "organization" | "callback" | "delivery";
   readonly subject: string;
   readonly reason: ItemReason;
   readonly isIncident: boolean;

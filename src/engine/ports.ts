@@ -9,6 +9,7 @@ import type { Invoice } from "../core/invoice.ts";
 import type { Entry, LedgerAccount } from "../core/ledger.ts";
 import type { Customer, FundsMovement, PaymentInstrument, Website } from "../core/merchant.ts";
 import type { Payout } from "../core/payout.ts";
+import type { RecoveryCheck } from "../core/recovery.ts";
 import type { PayoutRequest } from "../core/request.ts";
 import type { DepositAccount, ProviderAccount, Route, Scheme } from "../core/routing.ts";
 
@@ -35,6 +36,8 @@ export interface OrganizationLock {
   readonly requestCount: number;
   readonly payoutCount: number;
   readonly gate: "open" | "shut";
+  /** Currencies in which nothing new is sent, whatever the gate says. */
+  readonly shutCurrencies: readonly string[];
 }
 
 /** Maps the SHA-256 of an API key or callback path to its book: the one read before the organization is known. */
@@ -163,6 +166,7 @@ export interface Tables {
   work: Work;
   moderationItem: ModerationItem;
   moderationAct: ModerationAct;
+  recoveryCheck: RecoveryCheck;
   webhookEndpoint: WebhookEndpoint;
   delivery: Delivery;
   idempotency: Idempotency;

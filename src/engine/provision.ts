@@ -38,6 +38,7 @@ export async function createBook(store: Store, vault: Vault, book: { id: string;
           requestCount: 0,
           payoutCount: 0,
           gate: "open",
+          shutCurrencies: [],
         },
       ],
     };

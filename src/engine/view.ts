@@ -27,6 +27,7 @@ const KEYS: { readonly [T in TableName]: readonly (keyof Tables[T] & string)[] }
   work: ["organizationId", "kind", "subject"],
   moderationItem: ["organizationId", "id"],
   moderationAct: ["organizationId", "id"],
+  recoveryCheck: ["organizationId", "payoutId", "epoch", "providerAccountId", "attempt"],
   webhookEndpoint: ["organizationId", "id"],
   delivery: ["organizationId", "id"],
   idempotency: ["organizationId", "key"],

@@ -3,6 +3,7 @@ import type { PayoutQuery, TruthSheet } from "../connectors/contract.ts";
 import type { SendTruth } from "../core/doubt.ts";
 import type { Payout } from "../core/payout.ts";
 import type { Routed, RouteQuestion, World } from "../core/payout-plan.ts";
+import { needsChecks } from "../core/recovery.ts";
 import { assert } from "../core/result.ts";
 import { type Candidate, capacitiesOf, route, routeOnly, routesOf } from "../core/routing.ts";
 import type { Draft } from "../core/story.ts";
@@ -29,9 +30,11 @@ export function providerOf(context: Context, payout: Payout): ProviderSetup {
   return provider;
 }
 
-/** Whether anything new may be sent for this organization at all. */
-export function isSendingOpen(context: Context): boolean {
-  return context.moment.isGateOpen && context.lock.gate === "open";
+/** Whether anything new may be sent for this organization at all, and in this currency where one is named. */
+export function isSendingOpen(context: Context, currency: string | null = null): boolean {
+  const { gate, shutCurrencies } = context.lock;
+  if (!context.moment.isGateOpen || gate !== "open") return false;
+  return currency === null || !shutCurrencies.includes(currency);
 }
 
 /** The question of a later call about a payout. */
@@ -66,7 +69,11 @@ export function worldOf(context: Context, draft: Draft): World {
         random,
       });
     },
-    takeSendSlot: (payout) => isSendingOpen(context) && context.takeSlot(payout.providerAccountId),
+    // After a restore the providers are asked first whether they know it already (src/engine/recovery.ts).
+    takeSendSlot: (payout) =>
+      isSendingOpen(context, payout.currency) &&
+      !needsChecks(payout, context.moment.epoch) &&
+      context.takeSlot(payout.providerAccountId),
     canRevoke: (payout) => providerOf(context, payout).connector.revoke !== undefined,
     destinationHashOf: (payout) =>
       providerOf(context, payout).connector.destinationHash(openDestination(context, draft)),

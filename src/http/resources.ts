@@ -287,7 +287,7 @@ const FUNDS_DOC = Type.Object(
 const ITEM_DOC = Type.Object(
   {
     id: text("Ours."),
-    kind: OneOf(["payout", "request", "provider_account", "callback", "delivery"], "What it is about."),
+    kind: OneOf(["payout", "request", "provider_account", "organization", "callback", "delivery"], "What it is about."),
     subject: text("The id of that."),
     reason: OneOf(keysOf<ItemReason>(ITEM_REASONS), "Why a person is asked."),
     incident: Type.Boolean({ description: "Something went wrong that must be understood, not only decided." }),
@@ -321,6 +321,41 @@ const ACT_DOC = Type.Object(
   { $id: "ModerationAct", description: "What a person did, or wants to do." },
 );
 
+const TIMELINE_DOC = Type.Object(
+  {
+    time: Time("When."),
+    sequence: Type.Optional(Type.Integer({ description: "Of a change: its place among all of the organization." })),
+    layer: OneOf(
+      ["invoice", "request", "payout", "provider", "ledger", "moderation", "webhook"],
+      "Where it happened. Each has members of its own.",
+    ),
+    id: text("Of the thing that has changed, of the exchange, the item, the act or the delivery."),
+    type: Type.String({
+      description: "What happened: an event's type, or `provider.<operation>`, `ledger.<cause>` and the like.",
+      examples: ["payout.PROCESSED", "provider.inquire", "ledger.settled", "moderation.refund", "webhook.delivered"],
+    }),
+    status: Type.Optional(text("Changes: where it was then. Acts: done, proposed or withdrawn.")),
+    passed: Type.Optional(Type.Array(Type.String(), { description: "The statuses passed on the way." })),
+    resolution: Type.Optional(resolution),
+    moderationRequired: Type.Optional(moderation),
+    version: Type.Optional(version),
+    cause: Type.Optional(
+      Type.Unsafe<unknown>({
+        type: ["object", "string"],
+        description: "Changes: the command behind it, its kind and actor. Postings: what was posted.",
+      }),
+    ),
+    outcome: Type.Optional(OneOf(["answer", "timeout", "lost", "not_sent", "message"], "What came of an exchange.")),
+    httpStatus: Type.Optional(Type.Unsafe<number | null>({ type: ["integer", "null"], description: "Of an answer." })),
+    verified: Type.Optional(
+      Type.Unsafe<boolean | null>({ type: ["boolean", "null"], description: "That it is the provider who speaks." }),
+    ),
+    bodyHash: Type.Optional(textOrNull("SHA-256 of the body as it came. Bodies themselves are not shown.")),
+    said: Type.Optional(Type.Unsafe<unknown>({ type: "object", description: "What an exchange was read as." })),
+  },
+  { $id: "TimelineEntry", description: "One line of an order's story." },
+);
+
 const HEALTH_DOC = Type.Object({ status: Text(20, "How it is.") }, { $id: "Health", description: "How we are." });
 
 /** Every schema that has a name in the document. */
@@ -335,5 +370,6 @@ export const RESOURCES = [
   FUNDS_DOC,
   ITEM_DOC,
   ACT_DOC,
+  TIMELINE_DOC,
   HEALTH_DOC,
 ];

@@ -32,9 +32,9 @@ export interface CheckResult {
   readonly ms: number;
 }
 
-/** A shut gate: of the organization, or of one of its provider accounts. */
+/** A shut gate: of the organization, of one of its currencies, or of one of its provider accounts. */
 export interface ShutGate {
-  readonly scope: "organization" | "provider_account";
+  readonly scope: "organization" | "currency" | "provider_account";
   readonly id: string;
 }
 
@@ -164,6 +164,7 @@ async function readShutGates(client: Client, organizationId: string): Promise<Sh
   const { rows } = await client.query<ShutGate>(
     `select 'organization' as scope, organization_id as id from bursar.organization_lock
        where organization_id = $1 and gate = 'shut'
+     union all select 'currency', unnest(shut_currencies) from bursar.organization_lock where organization_id = $1
      union all select 'provider_account', id from bursar.provider_account
        where organization_id = $1 and gate = 'shut' order by 1, 2`,
     [organizationId],

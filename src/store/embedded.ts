@@ -25,6 +25,7 @@ import {
   writeWhole,
 } from "./embedded-home.ts";
 import { isPostmasterOf, isRunning, withStartLock } from "./embedded-process.ts";
+import { placeOf } from "./epoch-place.ts";
 import { APP_ROLE, ensureRoles } from "./roles.ts";
 
 const DATABASE = "bursar";
@@ -260,8 +261,20 @@ async function start(context: Context): Promise<Server> {
 }
 
 function clientConfig(home: Home, server: Server, user: string): ClientConfig {
-  const config = { host: server.host, port: server.port, user, database: DATABASE, ssl: false };
+  // Said with every connection: a copied data directory must not take itself for the one it was copied from.
+  const place = placeOf(home.cluster);
+  const options = place === null ? {} : { options: `-c bursar.place=${place}` };
+  const config = { host: server.host, port: server.port, user, database: DATABASE, ssl: false, ...options };
   return server.host === "127.0.0.1" ? { ...config, password: rolePassword(home, user) } : config;
+}
+
+/** A restored backup answers, but takes no writes, until it has replayed the log that came with it. */
+async function untilRecovered(client: Client): Promise<void> {
+  for (const deadline = Date.now() + START_TIMEOUT_MS; ; await delay(POLL_MS)) {
+    const { rows } = await client.query<{ isOver: boolean }>('select not pg_is_in_recovery() as "isOver"');
+    if (rows[0]?.isOver) return;
+    if (Date.now() > deadline) throw new Error("PostgreSQL is still in recovery: is it a standby?");
+  }
 }
 
 /** Makes what is missing inside the server: roles, passwords, the database. Repeats harmlessly. */
@@ -278,6 +291,7 @@ async function provision({ home, options }: Context, server: Server): Promise<vo
     if (options.durable !== false && rows[0]?.fsync !== "on") {
       throw new Error(`PostgreSQL (process ${server.pid}) runs with fsync off, for tests: stop it first`);
     }
+    await untilRecovered(client);
     await ensureRoles(client);
     for (const role of [OWNER_ROLE, APP_ROLE]) {
       await client.query(`alter role ${role} password ${client.escapeLiteral(rolePassword(home, role))}`);

@@ -1,9 +1,10 @@
 /** Reading history as events. */
+
+import type { ModerationAct } from "../core/acts.ts";
 import { TABLE_OF } from "../core/events.ts";
 import type { Invoice } from "../core/invoice.ts";
 import type { Payout } from "../core/payout.ts";
 import type { PayoutRequest } from "../core/request.ts";
-import type { ModerationAct } from "../core/acts.ts";
 import type { History } from "../engine/ports.ts";
 import type { Reader } from "./reader.ts";
 

@@ -5,6 +5,7 @@ import type { FundsMovement, Website } from "../core/merchant.ts";
 import type { Payout } from "../core/payout.ts";
 import type { PayoutRequest } from "../core/request.ts";
 import type { Scheme } from "../core/routing.ts";
+import type { TimelineRows } from "../core/timeline-views.ts";
 import type { KindTotal } from "../core/views.ts";
 import type { ApiKey, History, Locator, Organization, TableName, Tables } from "../engine/ports.ts";
 import { sqlName } from "./describe.ts";
@@ -20,6 +21,7 @@ import {
   type PlainList,
   type PlainTable,
 } from "./reads-lists.ts";
+import { readTimeline, type TimelineScope } from "./reads-timeline.ts";
 import { tableOf } from "./tables.ts";
 
 /** A condition of a list: a column has one of the values, or lies in one of the ranges (inclusive, milliseconds). */
@@ -111,6 +113,8 @@ export interface Reads {
   /** The newest revision of a scheme. */
   scheme(organizationId: string, kind: Scheme["kind"], id: string): Promise<Scheme | null>;
   events(organizationId: string, query: ListQuery): Promise<Page<EventRow>>;
+  /** The first changes of an order's story, at most so many, and what belongs to them. */
+  timeline(organizationId: string, scope: TimelineScope, limit: number): Promise<TimelineRows>;
   /** The first changes of a span of time, in their order. */
   changesWithin(organizationId: string, span: Span, limit: number): Promise<readonly History[]>;
   /** The books of an organization that exist. */
@@ -372,6 +376,10 @@ class PostgresReads implements Reads {
     const page = await this.page("event", organizationId, query);
     const named = await namesOf(this.#reader, organizationId, page.rows);
     return { ...page, rows: page.rows.map((change) => ({ change, row: named(change) })) };
+  }
+
+  timeline(organizationId: string, scope: TimelineScope, limit: number): Promise<TimelineRows> {
+    return readTimeline(this.#reader, organizationId, scope, limit);
   }
 
   /** Times are almost in the order of sequences: what is older than the span by far ends the search from the newest. */

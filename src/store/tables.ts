@@ -20,6 +20,7 @@ import {
   uuid,
 } from "./describe.ts";
 import { entry, history, invoice, ledgerAccount, payout, request } from "./tables-orders.ts";
+import { recoveryCheck } from "./tables-recovery.ts";
 
 const website: Table<Tables["website"]> = {
   scope: "tenant",
@@ -227,6 +228,7 @@ export const TABLES: { readonly [T in TableName]: Table<Tables[T]> } = {
       requestCount: long,
       payoutCount: long,
       gate: text,
+      shutCurrencies: column("texts"),
     },
     foreigns: { organization_lock_organization_known: { columns: ["organizationId"], table: "organization" } },
   },
@@ -328,6 +330,7 @@ export const TABLES: { readonly [T in TableName]: Table<Tables[T]> } = {
     },
     lookups: { moderation_act_by_subject: ["organizationId", "subject"] },
   },
+  recoveryCheck,
   webhookEndpoint: {
     scope: "tenant",
     primary: ["organizationId", "id"],

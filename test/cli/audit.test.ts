@@ -241,7 +241,7 @@ describe("the audit of a running process", () => {
     const opened = await world.engine.run(
       world.book,
       openGate,
-      { providerAccountId: null, reason: "seen" },
+      { providerAccountId: null, currency: null, reason: "seen" },
       { actor: "test" },
     );
     assert.ok(opened.ok);
@@ -260,7 +260,12 @@ describe("the audit of a running process", () => {
       [world.book],
     );
     await miscount(-1);
-    await world.engine.run(world.book, openGate, { providerAccountId: null, reason: "repaired" }, { actor: "test" });
+    await world.engine.run(
+      world.book,
+      openGate,
+      { providerAccountId: null, currency: null, reason: "repaired" },
+      { actor: "test" },
+    );
   });
 
   test("finds nothing while orders are written", async () => {

@@ -459,12 +459,15 @@ describe("the audit", () => {
     await onCopy(async ({ auditor, owner }) => {
       await owner((client) =>
         client.query(`insert into bursar.organization values ('org_two', 'Two', '\\x00', now());
-        insert into bursar.organization_lock values ('org_two', 1, 0, 0, 0, 1, 0, 0, 0, 'shut')`),
+        insert into bursar.organization_lock values ('org_two', 1, 0, 0, 0, 1, 0, 0, 0, 'shut', '{EUR}')`),
       );
       const report = await auditor.audit("org_two", { isFull: true });
       assert.deepEqual(breachesOf(report), []);
       assert.ok(report?.checks.every(({ check, rows }) => rows === 0 || check === "counters_count"));
-      assert.deepEqual(report?.shutGates, [{ scope: "organization", id: "org_two" }]);
+      assert.deepEqual(report?.shutGates, [
+        { scope: "currency", id: "EUR" },
+        { scope: "organization", id: "org_two" },
+      ]);
     });
   });
 });

@@ -26,7 +26,7 @@ async function list(text: string, values: readonly unknown[] = []): Promise<stri
 }
 
 /** Tables of the system's own, which hold nothing of an order. */
-const SYSTEM_TABLES = ["epoch", "migration", "audit_mark", "audit_balance"];
+const SYSTEM_TABLES = ["epoch", "epoch_act", "migration", "audit_mark", "audit_balance"];
 
 const inSql = (names: readonly string[]): string => names.map(sqlName).join(", ");
 const tenants = TABLE_NAMES.filter((name) => tableOf(name).scope === "tenant");

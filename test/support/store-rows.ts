@@ -17,6 +17,7 @@ export const lock = (organizationId: string): OrganizationLock => ({
   requestCount: 0,
   payoutCount: 0,
   gate: "open",
+  shutCurrencies: [],
 });
 export const website = (organizationId: string): Website => ({
   organizationId,

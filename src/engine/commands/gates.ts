@@ -9,8 +9,10 @@ import { openItem } from "../record.ts";
 import { growRevision, renewed } from "./configuration.ts";
 
 export interface GateOrder {
-  /** Null: the gate of the whole organization. */
+  /** The gate of one provider account; null: of the organization. */
   readonly providerAccountId: string | null;
+  /** Of the organization: of one currency only; null: of all of it. */
+  readonly currency: string | null;
   /** Why, for the person who reads it later. */
   readonly reason: string;
 }
@@ -18,8 +20,14 @@ export interface GateOrder {
 /** `unchanged`: it stood like this before. */
 export type GateChange = "changed" | "unchanged";
 
-function gateWants({ providerAccountId }: GateOrder, organizationId: string): readonly Want<TableName>[] {
-  const subject = providerAccountId ?? organizationId;
+/** What the moderation item of a gate is about. */
+function subjectOf({ providerAccountId, currency }: GateOrder, organizationId: string): string {
+  return providerAccountId ?? (currency === null ? organizationId : `${organizationId} ${currency}`);
+}
+
+function gateWants(order: GateOrder, organizationId: string): readonly Want<TableName>[] {
+  const { providerAccountId } = order;
+  const subject = subjectOf(order, organizationId);
   const items: Want<TableName> = {
     table: "moderationItem",
     by: "moderation_item_by_subject",
@@ -37,8 +45,12 @@ function accountOf(context: Context, id: string): Result<ProviderAccount, Refusa
 /** Puts one gate as it shall be. Nothing is written where it stands so already. */
 function moveGate(context: Context, order: GateOrder, to: "open" | "shut"): Result<GateChange, Refusal> {
   const { organizationId, rows, lock } = context;
-  const { providerAccountId, reason } = order;
-  if (providerAccountId === null) {
+  const { providerAccountId, currency, reason } = order;
+  if (providerAccountId === null && currency !== null) {
+    const others = lock.shutCurrencies.filter((each) => each !== currency);
+    if (lock.shutCurrencies.includes(currency) === (to === "shut")) return ok("unchanged");
+    context.count({ shutCurrencies: to === "shut" ? [...others, currency].toSorted() : others });
+  } else if (providerAccountId === null) {
     if (lock.gate === to) return ok("unchanged");
     context.count({ gate: to });
   } else {
@@ -61,14 +73,14 @@ export const shutGate: Handler<GateOrder, GateChange> = {
   decide(context, order) {
     const moved = moveGate(context, order, "shut");
     if (!moved.ok) return moved;
-    const scope = order.providerAccountId === null ? "organization" : "provider_account";
+    const kind = order.providerAccountId === null ? "organization" : "provider_account";
     // Said again, it is counted again: what shut the gate is still there.
     openItem(context, {
-      kind: "provider_account",
-      subject: order.providerAccountId ?? context.organizationId,
+      kind,
+      subject: subjectOf(order, context.organizationId),
       reason: "internal_fault",
       isIncident: true,
-      details: { scope, reason: order.reason },
+      details: { reason: order.reason },
     });
     return moved;
   },
@@ -83,15 +95,10 @@ export const openGate: Handler<GateOrder, GateChange> = {
     const moved = moveGate(context, order, "open");
     if (!moved.ok) return moved;
     const { organizationId, rows, now } = context;
-    const subject = order.providerAccountId ?? organizationId;
-    const open = rows.filter(
-      "moderationItem",
-      (row) =>
-        row.organizationId === organizationId &&
-        row.kind === "provider_account" &&
-        row.subject === subject &&
-        row.status === "open",
-    );
+    const kind = order.providerAccountId === null ? "organization" : "provider_account";
+    const open = rows
+      .group("moderationItem", "subject", subjectOf(order, organizationId))
+      .filter((row) => row.organizationId === organizationId && row.kind === kind && row.status === "open");
     for (const row of open) {
       rows.put("moderationItem", { ...row, status: "closed", closedTime: now, version: row.version + 1 });
     }

@@ -11,6 +11,7 @@ import { type Handler, ORDER, type ProviderErrand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { carryOn, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { HttpOutcome } from "../ports.ts";
+import { checkWants, hearCheck, isCheck, noteInquiry, rememberLoss } from "../recovery.ts";
 import { providerOf, queryOf, sendTruth } from "../world.ts";
 
 export interface Outcome {
@@ -24,6 +25,7 @@ export const recordOutcome: Handler<Outcome, "taken" | "stale"> = {
   wants: ({ errand }, organizationId) => [
     ...storyWants(organizationId, errand),
     { table: "work", by: "primary", keys: [[organizationId, "payout", errand.payoutId]] },
+    ...(errand.operation === "inquire" ? [checkWants(organizationId, errand.payoutId)] : []),
   ],
   more: ({ errand }, seen) => storyMore(errand, seen),
   decide: decideOutcome,
@@ -48,11 +50,19 @@ function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"
     const saved = saveStory(context, draft);
     return saved.ok ? ok("stale") : saved;
   }
+  if (isCheck(errand)) return hearCheck(context, draft, { payout, errand, outcome });
   const { connector } = providerOf(context, payout);
-  if (errand.operation === "inquire") patchPayout(draft, payout.id, { inquiries: payout.inquiries + 1 });
+  if (errand.operation === "inquire") {
+    patchPayout(draft, payout.id, { inquiries: payout.inquiries + 1 });
+    rememberLoss(context, draft, payout);
+  }
   const news = read(context, { payout, draft, connector }, { errand, outcome });
   context.learn(learned(news));
   hear(draft, payout.id, news, sendTruth(connector.truth));
+  if (errand.operation === "inquire") {
+    const answer = news.kind === "answer" ? news.answer : null;
+    noteInquiry(context, draft, { payout, answer, askedTime: errand.askedTime });
+  }
   const carried = carryOn(context, draft);
   return carried.ok ? ok("taken") : carried;
 }

@@ -14,6 +14,7 @@ import type { Context } from "../context.ts";
 import { carryOn, errand, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
 import { openItem } from "../record.ts";
+import { checkBeforeSend, checkWants, isToBeInquired } from "../recovery.ts";
 import { isSendingOpen, providerOf, queryOf, sendTruth } from "../world.ts";
 import { matchCallback } from "./callback.ts";
 import { expireInvoice } from "./invoices.ts";
@@ -72,6 +73,7 @@ const wakePayoutWork: Handler<Work, Woken> = {
   wants: (work, organizationId) => [
     { table: "payout", by: "primary", keys: [[organizationId, work.subject]] },
     { table: "work", by: "primary", keys: [[organizationId, "payout", work.subject]] },
+    checkWants(organizationId, work.subject),
   ],
   more: (work, seen) => storyOfPayoutWants(work.subject, seen),
   decide(context, work) {
@@ -95,17 +97,24 @@ export function storyOfPayoutWants(payoutId: string, seen: Seen): readonly Want<
 
 function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
   const { request } = draft;
+  // A flagged payout is never sent by a machine, only asked about.
+  const isUnsent = payout.status === "READY" || (payout.status === "INVOKING" && payout.send === "not_now");
+  const isToBeSent = isUnsent && !payout.moderationRequired;
+  // After a restore the question comes first, also while the gate is shut: what was forgotten may have been paid.
+  const isWaitingForPerson = payout.status === "READY" && payout.isManual;
+  if (isToBeSent && (!isWaitingForPerson || isToBeInquired(context, payout))) {
+    const before = checkBeforeSend(context, draft, payout);
+    if (before === "held") return ok("held");
+    if (before === "asked") return moved(saveStory(context, draft));
+  }
   if (context.now >= request.expiresTime && request.endAsked === null && !isEnded(draft)) {
     // What follows from the end comes first; the payout stays due and is looked at again.
     askForEnd(draft, "expire");
     return moved(carryOn(context, draft));
   }
-  const isLeftToOthers = payout.status === "CREATED" || (payout.status === "READY" && payout.isManual);
+  const isLeftToOthers = payout.status === "CREATED" || isWaitingForPerson;
   // It waits for details or for a person.
   if (isLeftToOthers) return moved(carryOn(context, draft));
-  // A flagged payout is never sent by a machine, only asked about.
-  const isUnsent = payout.status === "READY" || (payout.status === "INVOKING" && payout.send === "not_now");
-  const isToBeSent = isUnsent && !payout.moderationRequired;
   if (isToBeSent) return sendReady(context, draft, payout);
   if (payout.reversal === "due") return reverse(context, draft, payout);
   if (payout.send === "again") return repeat(context, draft, payout);
@@ -127,7 +136,7 @@ function sendReady(context: Context, draft: Draft, payout: Payout): Result<Woken
     if (payout.status === "INVOKING") endUnpaid(draft, payout.id, endStatus(draft), "D0");
     return moved(carryOn(context, draft));
   }
-  if (draft.request.blocked || !isSendingOpen(context)) return wait(context, draft, payout);
+  if (draft.request.blocked || !isSendingOpen(context, payout.currency)) return wait(context, draft, payout);
   const account = context.rows.get("providerAccount", [context.organizationId, payout.providerAccountId]);
   if (account?.gate !== "open") return refuse(context, draft, payout);
   if (!context.takeSlot(payout.providerAccountId)) return ok("held");
@@ -156,7 +165,7 @@ function wait(context: Context, draft: Draft, payout: Payout): Result<Woken, Ref
 function repeat(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
   const account = context.rows.get("providerAccount", [context.organizationId, payout.providerAccountId]);
   const { blocked, endAsked } = draft.request;
-  if (blocked || endAsked !== null || !isSendingOpen(context) || account?.gate !== "open") {
+  if (blocked || endAsked !== null || !isSendingOpen(context, payout.currency) || account?.gate !== "open") {
     patchPayout(draft, payout.id, { send: "unknown" });
     wakePayout(draft, payout.id, context.now);
     return moved(saveStory(context, draft));
