@@ -27,6 +27,7 @@ const TAGS = [
   ["Customers", "Who is paid, and how."],
   ["Payout services", "What can be paid by."],
   ["Providers", "Accounts at providers, the balances there, and the routes that offer them."],
+  ["Gates", "What new sends wait before."],
   ["Schemes", "What decides about routes, rates and commission. Their revisions never change."],
   ["Callbacks", "Where providers reach us."],
   ["Health", "For whoever watches us."],

@@ -356,6 +356,30 @@ const TIMELINE_DOC = Type.Object(
   { $id: "TimelineEntry", description: "One line of an order's story." },
 );
 
+const GATES_DOC = Type.Object(
+  {
+    system: OneOf(
+      ["open", "shut"],
+      "Of the whole installation: shut after a restore, until everything was asked about.",
+    ),
+    organization: OneOf(["open", "shut"], "Of the book."),
+    shutCurrencies: Type.Array(Type.String(), { description: "Currencies in which nothing new is sent." }),
+    shutProviderAccounts: Type.Array(
+      Type.Object({ id: text("The account."), reason: textOrNull("Why it was shut.") }),
+      { description: "Provider accounts to which nothing new is sent." },
+    ),
+  },
+  { $id: "Gates", description: "Before each gate new sends wait; inquiries and callbacks go on." },
+);
+
+const GATE_CHANGE_DOC = Type.Object(
+  {
+    gate: OneOf(["open", "shut"], "How it stands now."),
+    change: OneOf(["changed", "unchanged"], "Whether it stood otherwise before."),
+  },
+  { $id: "GateChange", description: "What came of moving a gate." },
+);
+
 const HEALTH_DOC = Type.Object({ status: Text(20, "How it is.") }, { $id: "Health", description: "How we are." });
 
 /** Every schema that has a name in the document. */
@@ -370,6 +394,8 @@ export const RESOURCES = [
   FUNDS_DOC,
   ITEM_DOC,
   ACT_DOC,
+  GATES_DOC,
+  GATE_CHANGE_DOC,
   TIMELINE_DOC,
   HEALTH_DOC,
 ];

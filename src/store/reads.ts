@@ -11,6 +11,7 @@ import type { ApiKey, History, Locator, Organization, TableName, Tables } from "
 import { sqlName } from "./describe.ts";
 import type { Parameter, Reader } from "./reader.ts";
 import { type NamedRows, namesOf } from "./reads-events.ts";
+import { type Gates, readGates } from "./reads-gates.ts";
 import { type Gauges, readGauges } from "./reads-gauges.ts";
 import {
   type Counter,
@@ -119,6 +120,7 @@ export interface Reads {
   changesWithin(organizationId: string, span: Span, limit: number): Promise<readonly History[]>;
   /** The books of an organization that exist. */
   books(ids: readonly string[]): Promise<readonly Pick<Organization, "id" | "name">[]>;
+  gates(organizationId: string): Promise<Gates>;
   /** Over all books: for whoever watches the whole installation. */
   gauges(): Promise<Gauges>;
 }
@@ -398,6 +400,10 @@ class PostgresReads implements Reads {
   books(ids: readonly string[]): Promise<readonly Organization[]> {
     const where = 't."id" = any($1::text[])';
     return this.#reader.rows("organization", null, { where, values: [ids], orderBy: 't."id"' });
+  }
+
+  gates(organizationId: string): Promise<Gates> {
+    return readGates(this.#reader, organizationId);
   }
 
   gauges(): Promise<Gauges> {
