@@ -23,6 +23,7 @@ import { CALLBACK_ROUTE, callbacks } from "./routes/callbacks.ts";
 import { customers } from "./routes/customers.ts";
 import { events } from "./routes/events.ts";
 import { funds } from "./routes/funds.ts";
+import { gates } from "./routes/gates.ts";
 import { errorPages, health, metricsPage } from "./routes/health.ts";
 import { moderation } from "./routes/moderation.ts";
 import { organizations } from "./routes/organizations.ts";
@@ -32,6 +33,7 @@ import { payoutServices } from "./routes/payout-services.ts";
 import { payouts } from "./routes/payouts.ts";
 import { providerAccounts } from "./routes/provider-accounts.ts";
 import { schemes } from "./routes/schemes.ts";
+import { timeline } from "./routes/timeline.ts";
 import { webhooks } from "./routes/webhooks.ts";
 import { websites } from "./routes/websites.ts";
 import { DECIMAL_KEYWORD } from "./schema.ts";
@@ -62,8 +64,10 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...payouts,
   ...acts,
   ...moderation,
+  ...timeline,
   ...accounts,
   ...funds,
+  ...gates,
   ...organizations,
   ...websites,
   ...customers,

@@ -106,6 +106,7 @@ describe("the document", () => {
       ...["", "/acts"].flatMap((path) => [`GET /moderation${path}`, `GET /moderation${path}/:id`]),
       ...["assign", "comment", "close"].map((word) => `POST /moderation/:id/${word}`),
       ...["confirm", "withdraw"].map((word) => `POST /moderation/acts/:id/${word}`),
+      ...["payout-invoices", "payout-requests", "payouts"].map((name) => `GET /${name}/:id/timeline`),
       "GET /payouts",
       "GET /payouts/:id",
       "GET /accounts",
@@ -128,6 +129,8 @@ describe("the document", () => {
       "GET /organizations",
       "GET /payout-services",
       "GET /events",
+      "GET /gates",
+      "POST /gates",
       ...[
         "websites",
         "customers",
