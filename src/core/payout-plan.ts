@@ -192,3 +192,24 @@ export function invoke(draft: Draft, id: string, truth: SendTruth): void {
   if (isFirst) draft.postings.push(ledger.sent(ledger.partiesOf(payout, draft.invoice), payout.amountMinor));
   draft.wakes.set(`payout:${id}`, { dueTime: draft.now + truth.leaseMs, lease: true });
 }
+
+/**
+ * The provider holds an order under exactly this reference, which this database does not remember to have sent: a
+ * commit of ours was lost. It is taken over as sent with its outcome unknown, and the next inquiry says what it is.
+ */
+export function adopt(draft: Draft, id: string): void {
+  const payout = movePayout(draft, id, "INVOKING");
+  patchPayout(draft, id, {
+    send: "unknown",
+    sends: 1,
+    firstSendTime: draft.now,
+    lastLeaveTime: draft.now,
+    inFlightMinor: payout.amountMinor,
+    resolution: "CONNECTION_ERROR",
+    resolutionOf: "invoke",
+    moderationRequired: true,
+    flaggedTime: draft.now,
+  });
+  draft.postings.push(ledger.sent(ledger.partiesOf(payout, draft.invoice), payout.amountMinor));
+  wakePayout(draft, id, draft.now);
+}

@@ -6,6 +6,7 @@
 import type { Answer } from "../connectors/contract.ts";
 import type { Refusal } from "../core/errors.ts";
 import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
+import { adopt } from "../core/payout-plan.ts";
 import {
   askAgainTime,
   type CheckState,
@@ -186,7 +187,10 @@ function settle(context: CheckContext, check: RecoveryCheck, to: { state: CheckS
   context.rows.put("recoveryCheck", { ...check, state: to.state, fact, version: check.version + 1 });
 }
 
-/** It is at the provider, and nobody here has sent it: it is not sent, and a person must look. */
+/**
+ * It is at the provider, and nothing here remembers to have sent it. Under its own reference, at its own account, and
+ * nowhere else, it is what a lost commit has sent: followed from here. Anywhere else a person must look.
+ */
 function takeFound(
   draft: Draft,
   payout: Payout,
@@ -197,6 +201,10 @@ function takeFound(
     // It was sent under this very reference and then forgotten: an inquiry is what follows a send like that.
     patchPayout(draft, payout.id, { send: "unknown", sends: 1 });
     wakePayout(draft, payout.id, draft.now);
+    return;
+  }
+  if (payout.status === "READY" && isAbout(check, payout)) {
+    adopt(draft, payout.id);
     return;
   }
   giveToPerson(draft, payout, { reason: "not_sent_by_us", check, fact });

@@ -83,6 +83,35 @@ test("an order that the provider knows under a later attempt is not sent: a pers
   assert.deepEqual(house.broken, []);
 });
 
+test("an order that the provider holds under its own reference is taken over and settled, not sent", async () => {
+  const house = await openRestored();
+  await house.pass(W + 1_000);
+  let asked = 0;
+  house.answer = async (order) => {
+    const own = house.rows("payout")[0]?.reference;
+    // The payout's own account is asked last; before it, the other one is asked about the same reference.
+    if (referenceOf(order) !== own) return notFound(order);
+    asked += 1;
+    if (asked === 1) return notFound(order);
+    const state = { reference: own, amount: "10.00", currency: "USD", account: "payee-a", status: "paid", sequence: 2 };
+    const body = JSON.stringify({ ...state, providerReference: "p1", paidAmount: "10.00", returnedAmount: "0.00" });
+    return { kind: "answer", result: { status: 200, headers: {}, body } };
+  };
+  await house.mustOrder("a", "10", LIMIT);
+  await house.pass(60_000);
+  assert.equal(sends(house), 0);
+  assert.deepEqual(
+    house.rows("payout").map(({ status, processedMinor, inFlightMinor }) => [status, processedMinor, inFlightMinor]),
+    [["PROCESSED", 1_000n, 0n]],
+  );
+  assert.equal(house.rows("invoice")[0]?.status, "processed");
+  assert.deepEqual(
+    house.rows("moderationItem").filter(({ status }) => status === "open"),
+    [],
+  );
+  assert.deepEqual(house.broken, []);
+});
+
 test("what the provider knows keeps its hold when its lifetime is over", async () => {
   const house = await openRestored();
   await house.pass(W + 1_000);
