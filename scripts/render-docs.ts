@@ -9,22 +9,9 @@ import { FACTS, type Fact, RESOLUTIONS, type Resolution, resolutionRow } from ".
 import { type AnyTable, type Column, primaryName, sqlName } from "../src/store/describe.ts";
 import { privilegesOf, SQL_TYPES } from "../src/store/schema.ts";
 import { TABLE_NAMES, tableOf } from "../src/store/tables.ts";
-
-const keysOf = <K extends string>(table: Readonly<Record<K, unknown>>): readonly K[] => Object.keys(table) as K[];
-
-const code = (text: string): string => `\`${text}\``;
-const codes = (texts: readonly string[]): string => texts.map(code).join(", ");
-const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
-const row = (cells: readonly string[]): string => `| ${cells.map(cell).join(" | ")} |`;
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [row(head), `|${head.map(() => "---").join("|")}|`, ...rows.map(row)].join("\n");
-}
-
-function document(title: string, source: string, sections: readonly string[]): string {
-  const note = `Generated from ${source} by \`npm run generate\`. Change the code, not this file.`;
-  return `${[`# ${title}`, note, ...sections].join("\n\n")}\n`;
-}
+import { code, codes, document, keysOf, table } from "./markdown.ts";
+import { renderActs } from "./render-acts.ts";
+import { renderCommands } from "./render-commands.ts";
 
 // Machines
 
@@ -243,6 +230,8 @@ function renderTables(): string {
 
 /** Every generated document by its name in docs/generated. */
 export const DOCUMENTS: Readonly<Record<string, () => string>> = {
+  "acts.md": renderActs,
+  "commands.md": renderCommands,
   "errors.md": renderErrors,
   "facts.md": renderFacts,
   "machines.md": renderMachines,
