@@ -190,22 +190,23 @@ async function storm(
   const dice = new Dice(of.seed);
   const proxies: DatabaseProxy[] = [];
   const doors: Gateway[] = [];
-  for (let door = 0; door < DOORS; door++) {
-    const proxy = await DatabaseProxy.start(cluster.appConfig);
-    proxies.push(proxy);
-    doors.push(await place.open({ config: proxy.through(cluster.appConfig), isWeather }));
-  }
-  for (const { engine } of doors) engine.start();
   const client = new Client(place, doors, dice);
-  client.start();
   try {
+    for (let door = 0; door < DOORS; door++) {
+      const proxy = await DatabaseProxy.start(cluster.appConfig);
+      proxies.push(proxy);
+      doors.push(await place.open({ config: proxy.through(cluster.appConfig), isWeather }));
+    }
+    for (const { engine } of doors) engine.start();
+    client.start();
     await weather({ client, proxies, dice });
+    await client.finish();
+    await judge(place, client);
   } finally {
     await client.finish();
+    for (const { close } of doors) await close();
+    for (const proxy of proxies) await proxy.close();
   }
-  await judge(place, client);
-  for (const { close } of doors) await close();
-  for (const proxy of proxies) await proxy.close();
   return client.unanswered;
 }
 

@@ -80,9 +80,12 @@ async function endLease(place: Place, name: string, isLong: boolean): Promise<Wo
 const takeOver = (worker: Worker, work: Work) =>
   worker.gateway.engine.run(BOOK, wakeHandler("payout"), work, { actor: "system" });
 
-/** Commands that outcomes were taken or noted with. */
-const recorded = async (place: Place): Promise<number> =>
-  (await place.rows<{ count: number }>("select count(*)::int4 as count from bursar.command"))[0]?.count ?? 0;
+/** Inquiries about an order whose answers are written. */
+async function inquiriesOf(place: Place, name: string): Promise<number> {
+  const text = `select p.inquiries from bursar.payout p join bursar.invoice i on p.invoice_id = i.id
+    where i.reference_id = $1`;
+  return (await place.rows<{ inquiries: number }>(text, [name]))[0]?.inquiries ?? 0;
+}
 
 interface Bout {
   readonly place: Place;
@@ -116,11 +119,10 @@ async function standStill(bout: Bout, isReplaced: boolean): Promise<void> {
   try {
     await begin(bout);
     await until(`${name} stands still`, () => isStanding);
-    const commands = await recorded(place);
     await takeOver(quick, await endLease(place, name, isReplaced));
     if (isReplaced)
       await until(`${name} is paid by another`, async () => (await statusOf(place, name)) === "processed");
-    else await until(`${name} was asked about`, async () => (await recorded(place)) >= commands + 2);
+    else await until(`${name} was asked about`, async () => (await inquiriesOf(place, name)) === 1);
     slow.sleep(AGE_MS);
     const before = await storyOf(place, name);
     goOn();
