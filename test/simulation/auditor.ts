@@ -1,11 +1,13 @@
 /** Looks at every commit, and once more when everything has come to rest. */
+import { needsWake } from "../../src/core/doubt.ts";
 import { INVOICE_STATUSES } from "../../src/core/invoice.ts";
-import { isPlannedOrOpen, type Payout } from "../../src/core/payout.ts";
+import type { Payout } from "../../src/core/payout.ts";
 import type { ItemReason } from "../../src/core/story.ts";
-import type { Changes, History } from "../../src/engine/ports.ts";
+import type { Changes, History, Tables } from "../../src/engine/ports.ts";
 import { type AnyRow, keyText } from "../../src/store/describe.ts";
 import { tableOf } from "../../src/store/tables.ts";
 import type { MemoryStore } from "../support/memory-store.ts";
+import type { BareClient } from "./bare-clients.ts";
 import type { Client } from "./clients.ts";
 import { HistoryAudit } from "./history-audit.ts";
 import { LedgerAudit } from "./ledger-audit.ts";
@@ -33,10 +35,10 @@ export class Auditor {
   constructor(tally: Tally, scheduler: Scheduler, places: ReadonlyMap<string, AccountPlace>) {
     this.#tally = tally;
     this.#scheduler = scheduler;
-    this.oracle = new Oracle(this.mirror, tally, places);
+    this.oracle = new Oracle(this.mirror, { tally, places, now: () => scheduler.now });
     this.#ledger = new LedgerAudit(this.mirror, tally);
     this.#history = new HistoryAudit(tally);
-    this.#orders = new OrderAudit(this.mirror, tally);
+    this.#orders = new OrderAudit(this.mirror, tally, this.oracle);
   }
 
   /** Called for each commit that took effect, in their order, before anything else happens. */
@@ -65,7 +67,8 @@ export class Auditor {
   }
 
   isAtRest(): boolean {
-    for (const payout of this.mirror.rows("payout")) if (isPlannedOrOpen(payout)) return false;
+    for (const item of this.mirror.rows("moderationItem")) if (isForInquiry(item)) return false;
+    for (const payout of this.mirror.rows("payout")) if (needsWake(payout)) return false;
     for (const request of this.mirror.rows("request")) if (!isSettled(request.dispatchStatus)) return false;
     for (const invoice of this.mirror.rows("invoice")) {
       if (!RESTING.has(invoice.status) && !INVOICE_STATUSES[invoice.status].final) return false;
@@ -74,12 +77,12 @@ export class Auditor {
   }
 
   /** When the time is over: is everything final, or has a person been asked? Was nothing lost? */
-  finish(store: MemoryStore, clients: readonly Client[]): void {
+  finish(store: MemoryStore, clients: readonly Client[], bare: readonly BareClient[]): void {
     this.#compareStores(store);
     this.oracle.finish();
     this.#ledger.finish();
     for (const payout of this.mirror.rows("payout")) {
-      if (isPlannedOrOpen(payout) && !this.#isAsked(payout.organizationId, payout.id, payout.requestId)) {
+      if (needsWake(payout) && !this.#isAsked(payout.organizationId, payout.id, payout.requestId)) {
         this.#tally.judge("stuck", `payout ${payout.id} is still ${payout.status}`);
       }
     }
@@ -93,6 +96,11 @@ export class Auditor {
       }
     }
     for (const client of clients) this.#checkClient(client);
+    for (const client of bare) {
+      const { name } = client.order;
+      if (!client.isDone) this.#tally.judge("stuck", `${name} was never answered`);
+      if (!client.isThere()) this.#tally.judge("lost", `${name} was taken and is not there`);
+    }
   }
 
   /** An unknown outcome, or an answer that differed, excuses nothing here: by now the provider has told the truth to whoever asked. */
@@ -123,6 +131,11 @@ export class Auditor {
       if (!isSame || rows.length !== mirrored.length) this.#tally.judge("broken", `the auditor's ${table} rows differ`);
     }
   }
+}
+
+/** Whether a person only has to ask the provider once more: its answer was about something else. */
+export function isForInquiry({ kind, reason, status }: Tables["moderationItem"]): boolean {
+  return kind === "payout" && reason === "answer_differs" && status === "open";
 }
 
 function detailsOf(payout: Payout): string {

@@ -8,7 +8,8 @@ import type { AccountPlace } from "./oracle.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Tally } from "./tally.ts";
 
-const TRY_AGAIN_MS = [500, 1_000, 2_000, 5_000, 15_000] as const;
+/** The last pause again and again: what nobody asks about any more is heard from its callback or never. */
+const TRY_AGAIN_MS = [500, 1_000, 2_000, 5_000, 15_000, 30_000] as const;
 
 export interface CallbackWorld {
   readonly scheduler: Scheduler;
@@ -23,7 +24,8 @@ export interface Address extends AccountPlace {
 
 /** One message, by whoever sends it. */
 export interface Letter {
-  readonly message: RawCallback;
+  /** Signed anew at every try. */
+  readonly sign: () => RawCallback;
   readonly from: "provider" | "forger";
 }
 
@@ -38,18 +40,18 @@ export class Callbacks {
 
   deliver(callbackId: string, letter: Letter, tries = 0): void {
     const { cluster, scheduler, tally } = this.#world;
-    const again = TRY_AGAIN_MS[tries];
+    const again = TRY_AGAIN_MS[Math.min(tries, TRY_AGAIN_MS.length - 1)] ?? 0;
     const right = letter.from === "provider" ? 200 : 401;
     void cluster
-      .call("callback", (engine) => this.#receive(engine, callbackId, letter.message))
+      .call("callback", (engine) => this.#receive(engine, callbackId, letter.sign()))
       .then((status) => {
         if (status === 401 && letter.from === "forger") tally.reach("forged callback refused");
         if (status === right) return;
         // No answer, or the database was away: come again. Anything else means that we do not know our own provider,
         // or that we take somebody else for it.
         if (status !== null) tally.judge("broken", `a callback of a ${letter.from} is answered ${status}`);
-        if (again === undefined) tally.reach("callback given up");
-        else scheduler.after(again, null, "", () => this.deliver(callbackId, letter, tries + 1));
+        if (letter.from === "forger" && tries > 2) return;
+        scheduler.after(again, null, "", () => this.deliver(callbackId, letter, tries + 1));
       });
   }
 

@@ -3,8 +3,9 @@ import type { Refusal } from "../../src/core/errors.ts";
 import type { Result } from "../../src/core/result.ts";
 import type { InvoiceOrder } from "../../src/engine/commands/invoice-order.ts";
 import { createInvoice, type InvoiceRows, processInvoice } from "../../src/engine/commands/invoices.ts";
+import { type BareOrder, instrumentIds } from "./bare-clients.ts";
 import type { Cluster } from "./cluster.ts";
-import { CURRENCIES, type SimOrganization, serviceOf } from "./organizations.ts";
+import { CURRENCIES, type SimInstrument, type SimOrganization, serviceOf } from "./organizations.ts";
 import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Tally } from "./tally.ts";
@@ -12,6 +13,14 @@ import type { Tally } from "./tally.ts";
 const RETRY_MS = 3_000;
 const SECOND_MS = 1_000;
 const ACTOR = { actor: "key:simulation" };
+
+/** What is drawn of the orders of a seed. */
+export interface Workload {
+  readonly invoices: readonly Order[];
+  readonly bare: readonly BareOrder[];
+  /** The books, with the instruments that their requests choose from. */
+  readonly organizations: readonly SimOrganization[];
+}
 
 export interface Order {
   readonly name: string;
@@ -30,45 +39,96 @@ export interface ClientWorld {
   readonly random: Random;
 }
 
-/** Draws the orders of a seed. `now`: the time of the beginning, milliseconds since 1970. */
-export function drawOrders(
-  organizations: readonly SimOrganization[],
-  of: { count: number; withinMs: number; now: number },
-  random: Random,
-): readonly Order[] {
-  return Array.from({ length: of.count }, (_, index) => {
+export interface WorkloadSize {
+  readonly count: number;
+  readonly withinMs: number;
+  /** The time of the beginning, milliseconds since 1970. */
+  readonly now: number;
+  /** Shares of the orders: bare requests, and invoices that may be split. */
+  readonly bare: number;
+  readonly splits: number;
+}
+
+/** Draws the orders of a seed. */
+export function drawWorkload(organizations: readonly SimOrganization[], of: WorkloadSize, random: Random): Workload {
+  const invoices: Order[] = [];
+  const bare: BareOrder[] = [];
+  for (let index = 1; index <= of.count; index += 1) {
+    const name = `order-${index}`;
     const organization = random.pick(organizations);
-    const name = `order-${index + 1}`;
-    const startMs = random.between(0, Math.floor(of.withinMs * 0.8));
-    const isManual = random.chance(0.15);
-    // Whatever waits for a command that is never given must end by itself within the simulation.
-    const isShort = isManual || random.chance(0.15);
-    const expiresTime = of.now + startMs + random.between(5, 90) * SECOND_MS;
-    return {
-      name,
-      book: organization.book,
-      startMs,
-      isRepeated: random.chance(0.2),
-      body: {
-        referenceId: name,
-        websiteId: organization.websiteId,
-        ...amountOf(random),
-        fields: { account: `payee of ${name}` },
-        attemptsLimit: random.between(1, 6),
-        ...(isManual ? { autoprocess: false } : {}),
-        ...(isShort ? { expiresTime } : {}),
-      },
-    };
-  });
+    if (random.chance(of.bare)) bare.push(drawBare(name, organization, { of, random }));
+    else invoices.push(drawInvoice(name, organization, { of, random }));
+  }
+  const withInstruments = organizations.map((each) => ({
+    ...each,
+    instruments: bare.filter(({ book }) => book === each.book).flatMap(instrumentsOf),
+  }));
+  return { invoices, bare, organizations: withInstruments };
+}
+
+function instrumentsOf({ name, currency }: BareOrder): readonly SimInstrument[] {
+  const [first, second] = instrumentIds(name);
+  return [
+    { id: first, currency, account: `payee of ${name}` },
+    { id: second, currency, account: `payee of ${name} (2)` },
+  ];
+}
+
+interface Drawing {
+  readonly of: WorkloadSize;
+  readonly random: Random;
+}
+
+function drawBare(name: string, organization: SimOrganization, { of, random }: Drawing): BareOrder {
+  return {
+    name,
+    book: organization.book,
+    websiteId: organization.websiteId,
+    currency: random.pick(CURRENCIES),
+    amount: figure(random),
+    startMs: random.between(0, Math.floor(of.withinMs * 0.6)),
+    isBlocked: random.chance(0.15),
+    hasInstrument: random.chance(0.7),
+  };
+}
+
+function drawInvoice(name: string, organization: SimOrganization, { of, random }: Drawing): Order {
+  const startMs = random.between(0, Math.floor(of.withinMs * 0.8));
+  const isManual = random.chance(0.15);
+  // Whatever waits for a command that is never given must end by itself within the simulation.
+  const isShort = isManual || random.chance(0.15);
+  const expiresTime = of.now + startMs + random.between(5, 90) * SECOND_MS;
+  const isSplit = random.chance(of.splits);
+  return {
+    name,
+    book: organization.book,
+    startMs,
+    isRepeated: random.chance(0.2),
+    body: {
+      referenceId: name,
+      websiteId: organization.websiteId,
+      ...amountOf(random),
+      fields: { account: `payee of ${name}` },
+      attemptsLimit: random.between(1, 6),
+      ...(random.chance(0.3) ? { allowPartially: true } : {}),
+      ...(isSplit ? { splitMode: true, parallelMode: random.chance(0.5) } : {}),
+      ...(isManual ? { autoprocess: false } : {}),
+      ...(isShort ? { expiresTime } : {}),
+    },
+  };
 }
 
 /** Same currency or across two; the account's amount or the payee's; now and then more than there is. */
 function amountOf(random: Random): Pick<InvoiceOrder, "currency" | "service" | "amount" | "serviceAmount"> {
   const currency = random.pick(CURRENCIES);
   const service = serviceOf(random.pick(CURRENCIES));
-  const whole = random.chance(0.03) ? 5_000_000 : random.between(5, random.pick([20, 500, 20_000]));
-  const text = `${whole}.${String(random.between(0, 99)).padStart(2, "0")}`;
+  const text = figure(random);
   return { currency, service, ...(random.chance(0.7) ? { amount: text } : { serviceAmount: text }) };
+}
+
+function figure(random: Random): string {
+  const whole = random.chance(0.03) ? 5_000_000 : random.between(5, random.pick([20, 500, 20_000]));
+  return `${whole}.${String(random.between(0, 99)).padStart(2, "0")}`;
 }
 
 export class Client {
@@ -87,6 +147,14 @@ export class Client {
 
   start(): void {
     this.#world.scheduler.after(this.order.startMs, null, "", () => this.#create());
+  }
+
+  /** The database may have forgotten the order: it is sent again, under the same referenceId. */
+  repeat(): void {
+    if (this.invoiceId === null) return;
+    this.invoiceId = null;
+    this.isDone = false;
+    this.#create();
   }
 
   #create(): void {

@@ -16,6 +16,10 @@ export const MIRRORED = [
   "openPart",
   "work",
   "moderationItem",
+  "moderationAct",
+  "providerAccount",
+  "route",
+  "scheme",
 ] as const satisfies readonly TableName[];
 export type Mirrored = (typeof MIRRORED)[number];
 

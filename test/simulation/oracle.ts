@@ -1,12 +1,14 @@
 /**
  * The judge of what matters most, by the provider's book and not by our tables: is an order paid once, does every
- * request stand on a committed intent, and do we ever say something that the book denies?
+ * request stand on a committed intent, and do we ever say something that the book denies? A provider that breaks its
+ * word is not our doing: what such an operation pays counts against nobody here, but it must be known at the end.
  */
 import type { HttpDraft, HttpResult } from "../../src/connectors/contract.ts";
 import { sha256 } from "../../src/core/ids.ts";
-import { PAYOUT_MEANING, type Payout } from "../../src/core/payout.ts";
+import { countedMinor, PAYOUT_MEANING, type Payout } from "../../src/core/payout.ts";
+import { Intents, orderOfPayee } from "./intents.ts";
 import type { Change, Mirror } from "./mirror.ts";
-import { isEffective, type Operation, type Provider, type Witness } from "./provider.ts";
+import { heldByPayee, isAlive, type Operation, type Provider, type Witness } from "./provider.ts";
 import type { Tally } from "./tally.ts";
 
 /** Which provider account of ours a secret belongs to. */
@@ -22,121 +24,195 @@ const NOT_NOW: ReadonlySet<number> = new Set([429, 503]);
 export type Answered = (result: HttpResult) => void;
 
 export class Oracle implements Witness {
+  readonly intents = new Intents();
   readonly #mirror: Mirror;
   readonly #tally: Tally;
   readonly #places: ReadonlyMap<string, AccountPlace>;
-  /** Sends that left and may have arrived, by secret and reference. */
+  readonly #now: () => number;
+  /** Requests that left and may have arrived, by secret and path. */
   readonly #open = new Map<string, number>();
   #provider: Provider | null = null;
 
-  constructor(mirror: Mirror, tally: Tally, places: ReadonlyMap<string, AccountPlace>) {
+  constructor(mirror: Mirror, of: { tally: Tally; places: ReadonlyMap<string, AccountPlace>; now: () => number }) {
     this.#mirror = mirror;
-    this.#tally = tally;
-    this.#places = places;
+    this.#tally = of.tally;
+    this.#places = of.places;
+    this.#now = of.now;
   }
 
   watch(provider: Provider): void {
     this.#provider = provider;
   }
 
-  /** A request leaves: its intent is committed, with these very bytes, and no other of its reference is out. */
+  /** A request leaves: its intent is committed, with these very bytes, and no other of its kind is out. */
   left(draft: HttpDraft): Answered {
-    const reference = draft.headers["x-reference"];
-    if (draft.method !== "POST" || reference === undefined) return () => {};
+    if (draft.method !== "POST") return () => {};
     const secret = (draft.headers["authorization"] ?? "").replace(/^Bearer /, "");
+    const reference = draft.headers["x-reference"];
+    if (reference === undefined) return this.#reversalLeft(secret, draft);
     const key = `${secret} ${reference}`;
-    const payout = this.#payoutOf(secret, reference);
+    const place = this.#places.get(secret);
+    const intent = place && this.intents.find(place.organizationId, place.accountId, reference);
     const hash = sha256(`${draft.method} ${draft.path}\n${draft.body ?? ""}`);
-    if (payout === null || payout.firstSendTime === null || payout.requestHash !== hash) {
+    if (intent === undefined || !intent.requestHashes.has(hash)) {
       this.#tally.judge("no_intent", `${reference} leaves without an intent of these bytes`);
     }
+    return this.#note(key, `${reference} leaves again`);
+  }
+
+  #note(key: string, what: string): Answered {
     const out = this.#open.get(key) ?? 0;
-    if (out > 0) this.#tally.judge("second_send", `${reference} leaves again while ${out} may have arrived`);
+    if (out > 0) this.#tally.judge("second_send", `${what} while ${out} may have arrived`);
     this.#open.set(key, out + 1);
     return (result) => {
       if (NOT_NOW.has(result.status)) this.#open.set(key, (this.#open.get(key) ?? 1) - 1);
     };
   }
 
+  /** A revoke or a cancel leaves: asked for, committed, and at most once per asking. */
+  #reversalLeft(secret: string, draft: HttpDraft): Answered {
+    const [, reference = "", command = ""] = /^\/payouts\/(\w+)\/(revoke|cancel)$/.exec(draft.path) ?? [];
+    const payout = this.payoutOf(secret, reference);
+    const isMeant = payout !== null && payout.reversalTime !== null && payout.reversal !== "none";
+    const hasLeft = payout?.status === "REVOKING" || payout?.status === "CANCELLING";
+    if (!isMeant && hasLeft)
+      this.#tally.judge("no_intent", `a ${command} of ${reference} leaves that nobody asked for`);
+    return this.#note(`${secret} ${reference} ${command}`, `a ${command} of ${reference} leaves again`);
+  }
+
   arrived(operation: Operation): void {
-    const payout = this.#payoutOf(operation.customer.secret, operation.reference);
-    const isMeant =
-      payout !== null &&
-      payout.firstSendTime !== null &&
-      payout.amountMinor === operation.amountMinor &&
-      payout.currency === operation.currency;
-    if (!isMeant) this.#tally.judge("no_intent", `operation ${operation.reference} is not what was meant`);
+    const { customer, reference } = operation;
+    const place = this.#places.get(customer.secret);
+    const intent = place && this.intents.find(place.organizationId, place.accountId, reference);
+    const isMeant = intent?.amountMinor === operation.amountMinor && intent.currency === operation.currency;
+    if (!isMeant) this.#tally.judge("no_intent", `operation ${reference} is not what was meant`);
+    const payout = this.payoutOf(customer.secret, reference);
     if (payout !== null && PAYOUT_MEANING[payout.status].class === "not_paid") {
-      this.#tally.judge("false_final", `${operation.reference} arrives when its payout is ${payout.status}`);
+      this.#tally.judge("false_final", `${reference} arrives when its payout is ${payout.status}`);
     }
+    this.#checkSum(operation);
   }
 
-  /** The sum of everything effective for one payee: over all references, at all accounts. */
   paid(operation: Operation): void {
-    const { payee } = operation;
-    const all = [...(this.#provider?.operations.values() ?? [])].filter((each) => each.payee === payee);
-    const effective = all.filter(isEffective);
-    const sum = effective.reduce((total, each) => total + each.amountMinor, 0n);
+    this.#checkSum(operation);
+  }
+
+  /**
+   * What the payee has, and what may still come by operations that keep their word: over all references, at all
+   * accounts. More than the order asked for is ours.
+   */
+  #checkSum(operation: Operation): void {
+    const order = orderOfPayee(operation.payee);
+    const all = this.operationsOf(order).filter((each) => !each.hasBrokenWord);
+    const sum = all.reduce((total, each) => total + (isAlive(each) ? each.amountMinor : heldByPayee(each)), 0n);
     const asked = this.#askedFor(operation);
-    if (sum > asked) {
-      const references = effective.map((each) => each.reference.slice(0, 8)).join(", ");
-      this.#tally.judge("paid_twice", `${payee} gets ${sum} instead of ${asked}: ${references}`);
+    if (sum > asked && !operation.hasBrokenWord) {
+      const references = all.map((each) => `${each.reference.slice(0, 8)} ${each.status}`).join(", ");
+      this.#tally.judge("paid_twice", `${order} gets ${sum} instead of ${asked}: ${references}`);
     }
   }
 
-  #askedFor(operation: Operation): bigint {
-    const payout = this.#payoutOf(operation.customer.secret, operation.reference);
-    if (payout === null) return 0n;
-    return this.#mirror.get("request", [payout.organizationId, payout.requestId])?.amountMinor ?? 0n;
+  operationsOf(order: string): readonly Operation[] {
+    return (this.#provider?.operations ?? []).filter((each) => orderOfPayee(each.payee) === order);
   }
 
-  /** What we begin to say must be what the book says. */
+  /** Whether the provider has broken its word about some payout of a request. */
+  isBetrayed(organizationId: string, requestId: string): boolean {
+    const payouts = this.#mirror.payoutsOf(organizationId, requestId);
+    return payouts.some((payout) => this.operationOf(payout)?.hasBrokenWord === true);
+  }
+
+  #askedFor({ customer, reference }: Operation): bigint {
+    const place = this.#places.get(customer.secret);
+    return (place && this.intents.find(place.organizationId, place.accountId, reference))?.orderMinor ?? 0n;
+  }
+
+  /** What we begin to say must be what the book says; what we begin to do must have room. */
   committed(changes: readonly Change[]): void {
-    for (const change of changes) {
-      if (change.table !== "payout" || change.after === null || change.after.status === change.before?.status) continue;
-      this.#compare(change.after);
+    const payouts = changes.filter((change) => change.table === "payout");
+    const touched = new Set(payouts.map(({ after }) => after?.id));
+    for (const { before, after } of payouts) {
+      if (after === null) continue;
+      const request = this.#mirror.get("request", [after.organizationId, after.requestId]);
+      if (request !== null) this.intents.note(after, request, this.#now());
+      this.#noteAsked(before, after);
+      // A person lets a reference go once more.
+      if (after.send === "again" && before?.send !== "again") this.#open.delete(`${this.#secretOf(after)} ${after.reference}`);
+      const isMade = before === null || (before.firstSendTime === null && after.firstSendTime !== null);
+      if (isMade) this.#checkRoom(after, touched);
+      const hasChanged = after.status !== before?.status || after.processedMinor !== before.processedMinor;
+      if (hasChanged || after.returnedMinor !== before.returnedMinor) this.#compare(after, false);
     }
   }
 
-  /** At the end: every operation that pays is a payout that says so. */
+  /** A reversal that is asked for anew may leave once more. */
+  #noteAsked(before: Payout | null, after: Payout): void {
+    const isAskedAnew =
+      after.reversal === "due" && after.reversalNotNows === 0 && before !== null && before.status !== after.status;
+    const secret = isAskedAnew ? this.#secretOf(after) : undefined;
+    if (secret === undefined) return;
+    this.#open.delete(`${secret} ${after.reference} ${after.status === "REVOKING" ? "revoke" : "cancel"}`);
+  }
+
+  /** A payout is made, or leaves for the first time: the order must have room for it, by all that we know then. */
+  #checkRoom(payout: Payout, touched: ReadonlySet<string | undefined>): void {
+    const { organizationId, requestId } = payout;
+    const request = this.#mirror.get("request", [organizationId, requestId]);
+    if (request === null) return;
+    // What was revived by a later command of this very transaction was not known when the payout was made.
+    const isKnown = (each: Payout): boolean => each.evidence === null || !touched.has(each.id);
+    const others = this.#mirror.payoutsOf(organizationId, requestId).filter(isKnown);
+    const counted = others.reduce((sum, each) => sum + countedMinor(each), 0n);
+    if (counted > request.amountMinor) {
+      this.#tally.judge("no_room", `payout ${payout.id} makes ${counted} of an order of ${request.amountMinor}`);
+    }
+  }
+
+  /** At the end: what the book says of every operation is what its payout says. */
   finish(): void {
-    for (const operation of this.#provider?.operations.values() ?? []) {
-      const payout = this.#payoutOf(operation.customer.secret, operation.reference);
-      if (payout !== null) this.#compare(payout);
-      if (isEffective(operation) && payout !== null && payout.status !== "PROCESSED" && !payout.moderationRequired) {
-        this.#tally.judge("false_final", `${operation.reference} is paid, payout ${payout.id} is ${payout.status}`);
-      }
+    for (const operation of this.#provider?.operations ?? []) {
+      const payout = this.payoutOf(operation.customer.secret, operation.reference);
+      if (payout === null) {
+        this.#tally.judge("lost", `${operation.reference} is in the book, ${operation.status}, and nowhere else`);
+      } else if (!payout.moderationRequired) this.#compare(payout, true);
     }
   }
 
-  #compare(payout: Payout): void {
-    const operation = this.#operationOf(payout);
+  #compare(payout: Payout, isEnd: boolean): void {
+    const operation = this.operationOf(payout);
     const says = PAYOUT_MEANING[payout.status].class;
-    if (says === "not_paid" && operation !== undefined && operation.status !== "failed") {
-      const evidence = payout.evidence ?? "nothing";
-      this.#tally.judge(
-        "false_final",
-        `payout ${payout.id} is ${payout.status} by ${evidence}, the book: ${operation.status}`,
-      );
+    const isBook = `the book: ${operation === undefined ? "nothing" : `${operation.status} ${operation.paidMinor}/${operation.returnedMinor}`}`;
+    const isTold = `payout ${payout.id} is ${payout.status} ${payout.processedMinor}/${payout.returnedMinor}`;
+    const mayLag = operation?.hasBrokenWord === true && !isEnd;
+    const isDenied = operation !== undefined && (isAlive(operation) || heldByPayee(operation) > 0n);
+    if (says === "not_paid" && isDenied && !mayLag) {
+      this.#tally.judge("false_final", `${isTold} by ${payout.evidence ?? "nothing"}, ${isBook}`);
     }
-    const isPaidInBook = operation !== undefined && isEffective(operation);
-    if (says === "paid" && (!isPaidInBook || operation.amountMinor !== payout.processedMinor)) {
-      this.#tally.judge(
-        "false_final",
-        `payout ${payout.id} is ${payout.status}, the book: ${operation?.status ?? "nothing"}`,
-      );
-    }
+    const isAhead =
+      payout.processedMinor > (operation?.paidMinor ?? 0n) || payout.returnedMinor > (operation?.returnedMinor ?? 0n);
+    const isBehind =
+      operation !== undefined &&
+      (payout.processedMinor !== operation.paidMinor || payout.returnedMinor !== operation.returnedMinor);
+    if (isAhead || (isEnd && isBehind)) this.#tally.judge("false_final", `${isTold}, ${isBook}`);
   }
 
-  #operationOf(payout: Payout): Operation | undefined {
+  operationOf(payout: Payout): Operation | undefined {
+    const secret = this.#secretOf(payout);
+    return secret === undefined ? undefined : this.#provider?.find(secret, payout.reference);
+  }
+
+  isRefused(payout: Payout): boolean {
+    return this.#provider?.isRefused(this.#secretOf(payout) ?? "", payout.reference) ?? false;
+  }
+
+  #secretOf(payout: Payout): string | undefined {
     for (const [secret, place] of this.#places) {
-      const isIt = place.organizationId === payout.organizationId && place.accountId === payout.providerAccountId;
-      if (isIt) return this.#provider?.find(secret, payout.reference);
+      if (place.organizationId === payout.organizationId && place.accountId === payout.providerAccountId) return secret;
     }
     return undefined;
   }
 
-  #payoutOf(secret: string, reference: string): Payout | null {
+  payoutOf(secret: string, reference: string): Payout | null {
     const place = this.#places.get(secret);
     return place === undefined ? null : this.#mirror.payoutBy(place.organizationId, place.accountId, reference);
   }

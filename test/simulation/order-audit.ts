@@ -1,10 +1,12 @@
 /** Do the rows of each order belong together? Sums, open parts, evidence, what is frozen, and whether it goes on. */
 
+import { needsWake } from "../../src/core/doubt.ts";
 import { countedMinor, isPlannedOrOpen, PAYOUT_MEANING, type Payout } from "../../src/core/payout.ts";
 import type { PayoutRequest } from "../../src/core/request.ts";
 import { DISPATCH_STATUSES, type DispatchStatus } from "../../src/core/request.ts";
 import type { Tables } from "../../src/engine/ports.ts";
 import type { Change, Mirror } from "./mirror.ts";
+import type { Oracle } from "./oracle.ts";
 import type { Tally } from "./tally.ts";
 
 /** What no update may change in a payout. `requestHash` is written once. */
@@ -38,10 +40,12 @@ export function isSettled(status: DispatchStatus): boolean {
 export class OrderAudit {
   readonly #mirror: Mirror;
   readonly #tally: Tally;
+  readonly #oracle: Oracle;
 
-  constructor(mirror: Mirror, tally: Tally) {
+  constructor(mirror: Mirror, tally: Tally, oracle: Oracle) {
     this.#mirror = mirror;
     this.#tally = tally;
+    this.#oracle = oracle;
   }
 
   committed(changes: readonly Change[]): void {
@@ -74,10 +78,12 @@ export class OrderAudit {
   }
 
   /** A person is asked. */
-  #checkItem({ kind, subject, reason }: Tables["moderationItem"]): void {
+  #checkItem({ organizationId, kind, subject, reason }: Tables["moderationItem"]): void {
     this.#tally.reach(`asked ${reason}`);
-    if (reason === "paid_too_much")
-      this.#tally.judge("overpaid", `a person is told that ${kind} ${subject} was overpaid`);
+    if (reason !== "paid_too_much" && reason !== "paid_late") return;
+    const payout = this.#mirror.get("payout", [organizationId, subject]);
+    if (payout !== null && this.#oracle.isBetrayed(organizationId, payout.requestId)) return;
+    this.#tally.judge("overpaid", `a person is told of ${reason} of ${kind} ${subject}`);
   }
 
   #touchWork(
@@ -96,7 +102,8 @@ export class OrderAudit {
       return;
     }
     for (const name of FROZEN) {
-      if (before[name] !== after[name]) this.#tally.judge("no_intent", `${name} of payout ${after.id} has changed`);
+      // The details of the payee may come later than the payout; then they stay.
+      if (before[name] !== null && before[name] !== after[name]) this.#tally.judge("no_intent", `${name} of payout ${after.id} has changed`);
     }
     if (before.requestHash !== null && before.requestHash !== after.requestHash) {
       this.#tally.judge("no_intent", `the request of payout ${after.id} is built anew`);
@@ -109,11 +116,18 @@ export class OrderAudit {
     const others = this.#mirror.payoutsOf(payout.organizationId, payout.requestId);
     const before = others.find((each) => each.part === payout.part && each.attempt === payout.attempt - 1);
     if (payout.attempt > 1) this.#tally.reach("next attempt");
-    const isProven =
-      before?.evidence !== null && before !== undefined && PAYOUT_MEANING[before.status].class === "not_paid";
-    if (payout.attempt > 1 && !isProven) {
+    const isUnpaid = before !== undefined && PAYOUT_MEANING[before.status].class === "not_paid";
+    const isBetrayed = this.#oracle.isBetrayed(payout.organizationId, payout.requestId);
+    const isProven = before?.evidence !== null && (isUnpaid || isBetrayed);
+    const isLetGo = before?.status !== "REVOKED" || before.afterRevoke === "reroute";
+    if (payout.attempt > 1 && (!isProven || !isLetGo) && !this.#isContinued(before)) {
       this.#tally.judge("open_part", `payout ${payout.id} follows one that is ${before?.status ?? "not there"}`);
     }
+  }
+
+  /** A person lets the unpaid rest of a part go by another payout. */
+  #isContinued(before: Payout | undefined): boolean {
+    return before !== undefined && PAYOUT_MEANING[before.status].class === "paid";
   }
 
   #noteEnd(payout: Payout): void {
@@ -166,9 +180,14 @@ export class OrderAudit {
     for (const part of new Set(payouts.map((payout) => payout.part))) {
       const row = this.#mirror.get("openPart", [request.organizationId, request.id, part]);
       const ids = open.filter((payout) => payout.part === part).map((payout) => payout.id);
-      if (ids.length > 1)
+      // One that was revived after its end lives beside its successor.
+      const isRevived = open.some((payout) => payout.part === part && payout.evidence !== null);
+      if (ids.length > 1 && !isRevived)
         this.#tally.judge("open_part", `part ${part} of ${request.id} has ${ids.length} open payouts`);
-      if ((row?.payoutId ?? null) !== (ids[0] ?? null)) {
+      const isRight = isRevived
+        ? row === null || ids.includes(row.payoutId)
+        : (row?.payoutId ?? null) === (ids[0] ?? null);
+      if (!isRight) {
         this.#tally.judge("open_part", `part ${part} of ${request.id} is ${ids[0]}'s, its row says ${row?.payoutId}`);
       }
     }
@@ -179,7 +198,7 @@ export class OrderAudit {
     const { organizationId } = request;
     const isAwaited = (kind: string, subject: string): boolean =>
       this.#mirror.get("work", [organizationId, kind, subject]) !== null || this.isModerated(organizationId, subject);
-    const open = payouts.filter((payout) => isPlannedOrOpen(payout) && !payout.isManual);
+    const open = payouts.filter(needsWake);
     for (const payout of open) {
       if (!isAwaited("payout", payout.id))
         this.#tally.judge("stuck", `payout ${payout.id} (${payout.status}) has no wake-up`);

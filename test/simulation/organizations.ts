@@ -16,12 +16,22 @@ const ACCOUNTS = [1, 2] as const;
 const lower = (currency: string): string => currency.toLowerCase();
 export const serviceOf = (currency: Currency): string => `test_${lower(currency)}`;
 
+export const CUSTOMER_ID = "cus_1";
+
 /** Major units per website, deposit account and currency: enough for every order of a seed. */
 const FUNDS = "1000000";
+
+/** How somebody may be paid: an account of a payee, in a currency. */
+export interface SimInstrument {
+  readonly id: string;
+  readonly currency: Currency;
+  readonly account: string;
+}
 
 export interface SimOrganization {
   readonly book: string;
   readonly websiteId: string;
+  readonly instruments: readonly SimInstrument[];
   readonly accounts: readonly (Customer & { readonly accountId: string })[];
 }
 
@@ -31,6 +41,7 @@ export function organizationsOf(count: number): readonly SimOrganization[] {
     return {
       book: bookId(name, "test"),
       websiteId: `web_${index + 1}`,
+      instruments: [],
       accounts: ACCOUNTS.map((number) => ({
         accountId: `pacc_${number}`,
         secret: `secret-${name}-${number}`,
@@ -81,19 +92,28 @@ function setupOf(organization: SimOrganization, random: Random): SetupPackage {
         name: websiteId,
         url: "https://shop.example",
         autoprocess: true,
-        requestAutoprocess: false,
+        requestAutoprocess: random.chance(0.3),
         lifetimeMinutes: 2880,
-        requestLifetimeMs: 365 * 86_400_000,
-        revokeAtExpiry: false,
-        refundCommission: "keep",
-        secondPersonAbove: {},
+        // Whatever waits for a command that is never given must end by itself within the simulation.
+        requestLifetimeMs: random.between(20, 150) * 1000,
+        revokeAtExpiry: random.chance(0.5),
+        refundCommission: random.pick(["keep", "return"]),
+        secondPersonAbove: random.chance(0.3) ? { USD: "50", EUR: "50" } : {},
         routingSchemeId: "routing_1",
         rateSchemeId: "rate_1",
         commerceSchemeId: "commerce_1",
       },
     ],
-    customers: [],
-    instruments: [],
+    customers: [
+      { id: CUSTOMER_ID, websiteId, referenceId: null, email: null, phone: null, name: null, metadata: null },
+    ],
+    instruments: organization.instruments.map(({ id, currency, account }) => ({
+      id,
+      customerId: CUSTOMER_ID,
+      service: serviceOf(currency),
+      masked: "payee",
+      fields: { account },
+    })),
     providerAccounts: accounts.map(({ accountId, secret, callbackId }) => ({
       id: accountId,
       connector: "sandbox",
@@ -103,7 +123,7 @@ function setupOf(organization: SimOrganization, random: Random): SetupPackage {
       callbackId,
       secrets: { secret },
     })),
-    ...routesOf(),
+    ...routesOf(random),
     schemes: [
       scheme("routing", {
         services: Object.fromEntries(CURRENCIES.map((each) => [serviceOf(each), leafOf(each, random)])),
@@ -121,7 +141,7 @@ function setupOf(organization: SimOrganization, random: Random): SetupPackage {
   };
 }
 
-function routesOf(): Pick<SetupPackage, "depositAccounts" | "routes"> {
+function routesOf(random: Random): Pick<SetupPackage, "depositAccounts" | "routes"> {
   const pairs = ACCOUNTS.flatMap((number) => CURRENCIES.map((currency) => ({ number, currency })));
   return {
     depositAccounts: pairs.map(({ number, currency }) => ({
@@ -138,13 +158,13 @@ function routesOf(): Pick<SetupPackage, "depositAccounts" | "routes"> {
       isEnabled: true,
       isArchived: false,
       isManual: false,
-      minAmountMinor: null,
-      maxAmountMinor: null,
+      minAmountMinor: random.chance(0.15) ? BigInt(random.between(1, 1_000)) : null,
+      maxAmountMinor: random.chance(0.4) ? BigInt(random.pick([50, 300, 3_000])) * 100n : null,
     })),
   };
 }
 
-function leafOf(currency: Currency, random: Random): object {
+export function leafOf(currency: Currency, random: Random): object {
   const routes = ACCOUNTS.map((number) => `rt_${number}_${lower(currency)}`);
   if (random.chance(0.6)) return { strategy: "priority", routes };
   return { strategy: "weight", routes: routes.map((route) => ({ route, weight: random.between(1, 3) })) };

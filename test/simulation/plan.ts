@@ -4,7 +4,7 @@
  */
 import type { Random } from "./random.ts";
 
-/** What the world does to us. The rate of each is a probability per opportunity. */
+/** What the world does to us. Rates are probabilities per opportunity; of crashes, jumps and changes, times per minute. */
 export const FAULTS = {
   lost_request: "A request never arrives.",
   lost_answer: "A request arrives, its answer does not.",
@@ -14,9 +14,14 @@ export const FAULTS = {
   pause_after_check: "A process stands still between the pre-send check and the first byte, within the declared pause.",
   unreachable: "No connection: not a byte leaves.",
   commit_unknown: "A process that lives on is never told whether its commit has taken effect.",
+  commit_failed: "The database refuses a commit: it has not taken effect, and everybody knows.",
+  clock_jump: "The database's clock jumps, by seconds or minutes; the processes' own clocks go on evenly.",
+  configuration: "Somebody changes routes, limits, gates or schemes while orders are under way.",
   wrong_amount: "The provider describes an order with another amount than its book has.",
   callback_doubled: "A callback comes twice.",
   callback_delayed: "A callback comes after later ones, when its news is old.",
+  late_return: "What was paid comes back: all of it, a part, or in two parts.",
+  broken_word: "The provider pays what it had failed or recalled, or once more what had come back.",
   callback_forged: "Somebody without the secret calls back that an order has failed.",
 } as const;
 export type Fault = keyof typeof FAULTS;
@@ -40,11 +45,24 @@ export const OUTCOMES = {
   refused: "Refuses for good; another route may be tried.",
   refused_payee: "Refuses for good because of the payee: nothing more is tried.",
   failed_later: "Answers accepted, fails later.",
+  grows: "Answers queued, pays a part, later the rest.",
+  paid_part: "Answers accepted, closes it with a part paid.",
   not_now: "Answers 429 or 503 and does nothing.",
   error_after_accept: "Takes the order and answers with an error or with half a body.",
   error_absent: "Answers with an error and does nothing.",
 } as const;
 export type Outcome = keyof typeof OUTCOMES;
+
+/** What the provider does with a revoke or a cancel that arrives, and could be carried out. */
+export const COMMAND_OUTCOMES = {
+  done: "Does it and says so.",
+  later: "Takes it and does it later; a cancel may come to nothing then.",
+  refused: "Refuses it.",
+  not_now: "Answers 429 or 503 and does nothing.",
+  error_done: "Does it and answers with an error.",
+  error_absent: "Answers with an error and does nothing.",
+} as const;
+export type CommandOutcome = keyof typeof COMMAND_OUTCOMES;
 
 export interface Plan {
   readonly seed: number;
@@ -62,6 +80,14 @@ export interface Plan {
   readonly sparesInquiries: boolean;
   readonly crashPoints: Readonly<Record<CrashPoint, number>>;
   readonly outcomes: Readonly<Record<Outcome, number>>;
+  readonly commands: Readonly<Record<CommandOutcome, number>>;
+  /** Acts of people per minute and organization; 0: nobody does anything. */
+  readonly actsPerMinute: number;
+  /** How many orders may be split, and how many are bare requests. */
+  readonly splits: number;
+  readonly bare: number;
+  /** For how long the provider knows a reference, milliseconds; null: for ever. */
+  readonly retentionMs: number | null;
   /** Longest ordinary delay of one exchange with the database, milliseconds. */
   readonly storeDelayMs: number;
   /** Longest ordinary way of a message in one direction, milliseconds. */
@@ -98,6 +124,13 @@ export function drawPlan(seed: number, random: Random): Plan {
       random.chance(0.4) ? random.pick([0.005, 0.02, 0.06]) : 0,
     ),
     outcomes: drawRates(Object.keys(OUTCOMES) as Outcome[], (outcome) => weight(outcome, random)),
+    commands: drawRates(Object.keys(COMMAND_OUTCOMES) as CommandOutcome[], (outcome) =>
+      outcome === "done" || random.chance(0.5) ? random.pick([0.5, 1, 3]) : 0,
+    ),
+    actsPerMinute: random.chance(0.7) ? random.pick([2, 10, 30]) : 0,
+    splits: random.chance(0.5) ? random.pick([0.2, 0.7]) : 0,
+    bare: random.chance(0.5) ? random.pick([0.2, 0.6]) : 0,
+    retentionMs: random.chance(0.15) ? random.between(60, 120) * 1000 : null,
     storeDelayMs: random.pick([1, 3, 20, 200]),
     networkDelayMs: random.pick([5, 50, 400, 900]),
   };
@@ -114,6 +147,11 @@ function drawFaults(random: Random): Plan["faults"] {
     pause_after_check: rate(random) / 2,
     unreachable: rate(random) / 4,
     commit_unknown: random.chance(0.5) ? random.between(3, 5) / 100 : 0,
+    commit_failed: random.chance(0.5) ? random.between(1, 5) / 100 : 0,
+    clock_jump: random.chance(0.3) ? random.pick([0.3, 1, 3]) : 0,
+    configuration: random.chance(0.4) ? random.pick([1, 4]) : 0,
+    late_return: rate(random),
+    broken_word: random.chance(0.5) ? random.pick([0.1, 0.5]) : 0,
     wrong_amount: rate(random) / 4,
     callback_doubled: rate(random),
     callback_delayed: rate(random),
@@ -131,6 +169,8 @@ function inMood(plan: Plan, mood: keyof typeof MOODS): Plan {
         // Somebody must be awake to ask too early.
         processes: plan.processes.map((each) => ({ ...each, isWorking: true })),
         outcomes: { ...plan.outcomes, not_now: 0, refused_payee: 0 },
+        actsPerMinute: 0,
+        retentionMs: null,
         faults: { ...NO_FAULTS, late_arrival: 0.95, pause: 0.5, pause_after_check: 0.9 },
         pausesInTime: 0.9,
         storeDelayMs: 100,
@@ -153,6 +193,7 @@ function rate(random: Random): number {
 /** Some way to pay is always left, else nothing could be paid twice. */
 function weight(outcome: Outcome, random: Random): number {
   if (outcome === "paid_later") return 3;
+  if (outcome === "grows" || outcome === "paid_part") return random.chance(0.35) ? random.pick([0.5, 1]) : 0;
   return random.chance(0.65) ? random.pick([0.5, 1, 3]) : 0;
 }
 

@@ -11,11 +11,16 @@ import { createBook, createCallbackAddress } from "../../src/engine/provision.ts
 import { KEY_BYTES, Vault } from "../../src/engine/vault.ts";
 import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
 import { Auditor } from "./auditor.ts";
+import { BareClient } from "./bare-clients.ts";
 import { Callbacks } from "./callbacks.ts";
-import { Client, drawOrders } from "./clients.ts";
+import { Client, drawWorkload, type Workload } from "./clients.ts";
+import { DatabaseClock } from "./clock.ts";
 import { Cluster } from "./cluster.ts";
+import { Desk, type DeskWorld } from "./desk.ts";
 import { httpPort } from "./network.ts";
+import { Operators } from "./operators.ts";
 import { furnish, organizationsOf, placesOf, type SimOrganization } from "./organizations.ts";
+import { People } from "./people.ts";
 import { drawPlan, type Plan } from "./plan.ts";
 import { describe } from "./process.ts";
 import { Provider } from "./provider.ts";
@@ -63,6 +68,13 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   return simulation.run();
 }
 
+/** The connector of a provider that forgets a reference after so long, as its truth sheet says. */
+function withRetention(connector: Connector, retentionMs: number | null): Connector {
+  if (retentionMs === null) return connector;
+  const { truth } = connector;
+  return { ...connector, truth: { ...truth, reference: { ...truth.reference, retentionMs } } };
+}
+
 class Simulation {
   readonly #random: Random;
   readonly #plan: Plan;
@@ -76,7 +88,10 @@ class Simulation {
   readonly #auditor: Auditor;
   readonly #provider: Provider;
   readonly #cluster: Cluster;
+  readonly #clock: DatabaseClock;
+  readonly #workload: Workload;
   readonly #clients: readonly Client[];
+  readonly #bareClients: readonly BareClient[];
 
   constructor(seed: number, options: SimulationOptions) {
     const random = new Random(`bursar ${seed}`);
@@ -86,12 +101,13 @@ class Simulation {
     this.#scheduler = scheduler;
     this.#tally = new Tally(() => scheduler.now);
     this.#weather = new Weather(this.#plan, random.stream("weather"), { scheduler, tally: this.#tally });
-    const now = (): number => EPOCH + scheduler.now;
-    this.#store = memoryStore({ clock: { now } });
+    this.#clock = new DatabaseClock(scheduler, EPOCH);
+    this.#store = memoryStore({ clock: this.#clock });
     const keys = random.stream("keys");
     this.#vault = new Vault(keys.bytes(KEY_BYTES), { bytes: (count) => keys.bytes(count) });
-    this.#connector = options.connector ?? sandbox;
-    this.#organizations = organizationsOf(this.#plan.organizations);
+    this.#connector = withRetention(options.connector ?? sandbox, this.#plan.retentionMs);
+    this.#workload = this.#drawWorkload();
+    this.#organizations = this.#workload.organizations;
     this.#auditor = new Auditor(this.#tally, scheduler, placesOf(this.#organizations));
     this.#cluster = this.#buildCluster();
     const callbacks = this.#buildCallbacks();
@@ -100,14 +116,35 @@ class Simulation {
         scheduler,
         weather: this.#weather,
         tally: this.#tally,
-        now,
-        callBack: (callbackId, message, from) => callbacks.deliver(callbackId, { message, from }),
+        now: () => EPOCH + scheduler.now,
+        callBack: (callbackId, sign, from) => callbacks.deliver(callbackId, { sign, from }),
       },
       this.#organizations.flatMap((each) => each.accounts),
       this.#auditor.oracle,
     );
     this.#auditor.oracle.watch(this.#provider);
     this.#clients = this.#buildClients();
+    const desk = new Desk(this.#deskWorld("bare requests"));
+    this.#bareClients = this.#workload.bare.map((order) => new BareClient(order, desk));
+  }
+
+  #drawWorkload(): Workload {
+    const { payouts: count, safetyMs: withinMs, organizations, bare, splits } = this.#plan;
+    const of = { count, withinMs, now: EPOCH, bare, splits };
+    return drawWorkload(organizationsOf(organizations), of, this.#random.stream("workload").stream("orders"));
+  }
+
+  #deskWorld(name: string): DeskWorld {
+    return {
+      scheduler: this.#scheduler,
+      weather: this.#weather,
+      cluster: this.#cluster,
+      tally: this.#tally,
+      mirror: this.#auditor.mirror,
+      oracle: this.#auditor.oracle,
+      random: this.#random.stream(name),
+      now: () => this.#clock.now(),
+    };
   }
 
   #buildCluster(): Cluster {
@@ -117,6 +154,7 @@ class Simulation {
       weather: this.#weather,
       random: this.#random.stream("store"),
       delayMs: this.#plan.storeDelayMs,
+      clock: this.#clock,
       committed: (changes: Changes) => this.#auditor.committed(changes),
     };
     const line = {
@@ -150,21 +188,27 @@ class Simulation {
 
   #buildClients(): readonly Client[] {
     const workload = this.#random.stream("workload");
-    const of = { count: this.#plan.payouts, withinMs: this.#plan.safetyMs, now: EPOCH };
     const world = { scheduler: this.#scheduler, cluster: this.#cluster, tally: this.#tally, random: workload };
-    return drawOrders(this.#organizations, of, workload.stream("orders")).map((order) => new Client(order, world));
+    return this.#workload.invoices.map((order) => new Client(order, world));
   }
 
   async run(): Promise<Report> {
     await this.#furnish();
     this.#cluster.start(this.#plan.processes);
-    for (const client of this.#clients) client.start();
+    for (const client of [...this.#clients, ...this.#bareClients]) client.start();
+    new People(this.#deskWorld("people"), this.#organizations).start();
+    new Operators(this.#deskWorld("operators"), this.#organizations).start();
+    this.#clock.startJumping({
+      weather: this.#weather,
+      random: this.#random.stream("clock"),
+      mirror: this.#auditor.mirror,
+    });
     await this.#scheduler.run(this.#plan.safetyMs, () => false);
     this.#weather.clear();
     await this.#scheduler.run(this.#plan.safetyMs + LIVENESS_MS, this.#restCheck());
     const rested = this.#scheduler.now;
     await this.#scheduler.run(rested + TAIL_MS, () => false);
-    this.#auditor.finish(this.#store, this.#clients);
+    this.#auditor.finish(this.#store, this.#clients, this.#bareClients);
     return this.#report(rested - this.#plan.safetyMs);
   }
 
@@ -219,7 +263,8 @@ class Simulation {
     return () => {
       events += 1;
       if (events % CHECK_EVERY !== 0) return false;
-      return this.#clients.every((client) => client.isDone) && this.#auditor.isAtRest() && this.#provider.isAtRest();
+      const areDone = [...this.#clients, ...this.#bareClients].every((client) => client.isDone);
+      return areDone && this.#auditor.isAtRest() && this.#provider.isAtRest();
     };
   }
 
@@ -227,6 +272,9 @@ class Simulation {
     const ends = new Map<string, number>();
     const end = (name: string): void => void ends.set(name, (ends.get(name) ?? 0) + 1);
     for (const client of this.#clients) if (client.invoiceId === null) end(client.isDone ? "refused" : "unanswered");
+    for (const request of this.#store.rows("request")) {
+      if (request.invoiceId === null) end(`bare ${request.dispatchStatus}`);
+    }
     for (const invoice of this.#store.rows("invoice")) {
       end(invoice.moderationRequired ? `${invoice.status} in moderation` : invoice.status);
     }
@@ -235,7 +283,7 @@ class Simulation {
       plan: this.#plan,
       hash: this.#scheduler.trace.digest(),
       steps: this.#scheduler.steps,
-      orders: this.#clients.length,
+      orders: this.#clients.length + this.#bareClients.length,
       payouts: this.#store.rows("payout").length,
       ends,
       restedMs,

@@ -5,6 +5,7 @@
 import { OutcomeUnknown, StoreRefused, StoreUnavailable } from "../../src/core/faults.ts";
 import type { Changes, Store, Tx } from "../../src/engine/ports.ts";
 import type { MemoryStore } from "../support/memory-store.ts";
+import type { DatabaseClock } from "./clock.ts";
 import { type Connection, describe, never, ProcessDied, type SimProcess } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { Tally } from "./tally.ts";
@@ -16,6 +17,7 @@ export interface StoreWorld {
   readonly weather: Weather;
   readonly random: Random;
   readonly delayMs: number;
+  readonly clock: DatabaseClock;
   /** Told of every change that took effect, in order. */
   committed(changes: Changes, by: SimProcess): void;
 }
@@ -45,6 +47,7 @@ interface Asked<T> {
 async function commit<T>(world: StoreWorld, process: SimProcess, asked: Asked<T>): Promise<T> {
   await asked.pause();
   const connection = process.connect();
+  const leave = world.clock.enter();
   const isUnknown = world.weather.strikes("commit_unknown", process);
   const takesEffect = !isUnknown || world.random.chance(0.5);
   let saved: Changes | null = null;
@@ -56,6 +59,7 @@ async function commit<T>(world: StoreWorld, process: SimProcess, asked: Asked<T>
       await connection.guard(asked.pause());
       if (process.crashesAt("before_commit")) throw new ProcessDied();
       if (!takesEffect) throw unknown();
+      if (world.weather.strikes("commit_failed", process)) throw new StoreUnavailable("the commit has failed");
       saved = decided.changes;
       return decided;
     });
@@ -66,6 +70,7 @@ async function commit<T>(world: StoreWorld, process: SimProcess, asked: Asked<T>
     throw error;
   } finally {
     connection.close();
+    leave();
   }
   if (saved !== null) world.committed(saved, process);
   if (process.crashesAt("after_commit")) return await never();

@@ -2,13 +2,16 @@
 
 /** What must never be. Each verdict of a run is a bug in the product, or in the simulator. */
 export const VERDICTS = {
-  paid_twice: "A provider's book pays more for an order than it asked for.",
+  paid_twice:
+    "A provider's book pays, or may still pay, more for an order than it asked for, and keeps its word in that.",
   no_intent: "A request left, or an operation is at a provider, without a committed intent that matches it.",
   second_send: "A reference was sent again although its last request may have arrived.",
-  lost: "A client was told 201 and the order is not there.",
+  no_room: "A payout is made or sent although, by all that we know, its order has no room for it.",
+  lost: "A client was told 201 and the order is not there, or the book has an operation that we do not know.",
   false_final: "We say paid or not paid, and the provider's book says otherwise.",
   overpaid:
-    "We say that more was paid than an order covers: this provider never overpays, so its hold was let go early.",
+    "We say that more was paid than an order covers though the provider kept its word: its hold was let go early.",
+  refund_beyond: "More than was paid is let go back.",
   unbalanced: "The ledger does not add up.",
   arithmetic: "The sums of a request do not follow from its payouts.",
   illegal_move: "A change of status is no move of its table, or stands in no history row.",
