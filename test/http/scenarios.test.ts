@@ -51,7 +51,9 @@ before(async () => {
 });
 
 after(async () => {
+  const breaches = await gateway.breaches();
   await gateway.close();
+  assert.deepEqual(breaches, []);
 });
 
 async function order(scenario: string): Promise<string> {

@@ -14,6 +14,7 @@ import { realClock, realRng, realTimer } from "../../src/engine/real.ts";
 import { Vault } from "../../src/engine/vault.ts";
 import { buildApp } from "../../src/http/app.ts";
 import { openSandbox } from "../../src/sandbox/server.ts";
+import { type Auditor, openAuditor } from "../../src/store/audit.ts";
 import { openStore } from "../../src/store/postgres.ts";
 import { openReader, type Reader } from "../../src/store/reader.ts";
 import { openReads } from "../../src/store/reads.ts";
@@ -50,6 +51,8 @@ export interface Gateway {
   until(invoiceId: string, wanted: (invoice: Json) => boolean, limitMs?: number): Promise<Json>;
   /** Open moderation items of a subject, by reason. */
   openItems(subject: string): Promise<readonly { reason: string; isIncident: boolean }[]>;
+  /** What a full audit of the book finds: nothing is expected. */
+  breaches(): Promise<readonly string[]>;
   providerBook(): Promise<readonly Operation[]>;
   control(settings: Json): Promise<void>;
   close(): Promise<void>;
@@ -97,6 +100,7 @@ export async function openGateway(): Promise<Gateway> {
     call,
     until: (invoiceId, wanted, limitMs = 60_000) => until(call, invoiceId, { wanted, limitMs }),
     openItems: (subject) => openItems(reader, book, subject),
+    breaches: () => breaches(openAuditor(database.appConfig), book),
     ...provider(sandboxUrl),
     async close() {
       await engine.stop();
@@ -115,6 +119,12 @@ async function openItems(reader: Reader, book: string, subject: string) {
   const where = "t.subject = $1 and t.status = 'open'";
   const found = await reader.rows("moderationItem", book, { where, values: [subject] });
   return found.map(({ reason, isIncident }) => ({ reason, isIncident }));
+}
+
+async function breaches(auditor: Auditor, book: string): Promise<readonly string[]> {
+  const report = await auditor.audit(book, { isFull: true });
+  if (report === null) return ["the book is not there"];
+  return report.checks.flatMap(({ check, found }) => found.map((each) => `${check}: ${JSON.stringify(each)}`));
 }
 
 function caller(url: string, key: string): Gateway["call"] {
