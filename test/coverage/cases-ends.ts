@@ -163,6 +163,20 @@ const MANUAL: readonly Case[] = [
     },
   },
   {
+    name: "its request is cancelled while a manual payout waits for a person",
+    shows: [...payout("READY>TERMINATED"), ...request("PENDING>TERMINATED"), ...invoice("process_pending>terminated")],
+    async run(stage) {
+      const place = await stage.place({ routes: [{ isManual: true }] });
+      const order = await stage.order({ place });
+      await order.payout("READY");
+      const { payoutRequestId } = await order.read();
+      const reply = await stage.gateway.call("POST", `/payout-requests/${payoutRequestId}/cancel`, {});
+      assert.deepEqual([reply.status, reply.body["status"]], [200, "canceled"], JSON.stringify(reply.body));
+      await order.is("terminated");
+      assert.equal(await order.balanceOf("available"), 0);
+    },
+  },
+  {
     name: "expired while a manual payout waits for a person",
     shows: [...payout("READY>EXPIRED"), ...request("PENDING>EXPIRED"), ...invoice("process_pending>expired")],
     async run(stage) {

@@ -196,13 +196,17 @@ const CLOSING: readonly Case[] = [
     },
   },
   {
-    name: "not cancelled while an allocation is at its provider",
-    shows: payout("INVOKING>PENDING"),
+    name: "not cancelled with 50 paid and 20 free while 30 are at their provider",
+    shows: [...payout("INVOKING>PENDING"), ...request("READY>PARTIALLY_PROCESSED")],
     async run(stage) {
-      const bare = await chosen(stage, { scenario: "revoke_ok" });
-      const id = await bare.pay({}, "PENDING");
+      const place = await stage.place({ routes: [{ scenario: "ok" }, { scenario: "revoke_ok" }] });
+      const bare = await chosen(stage, { place });
+      await bare.pay({ amount: 50 });
+      const id = await bare.pay({ amount: 30, routeId: place.routeIds[1] }, "PENDING");
       const refused = await bare.tryCancel();
       assert.deepEqual([refused.status, refused.body["code"]], [409, "payout-in-flight"]);
+      const { status, availableAmount } = await bare.read();
+      assert.deepEqual([status, availableAmount], ["partially-fulfilled", 20], "nothing has changed");
       await bare.act(id, "revoke");
       await bare.payout(id, "REVOKED");
       await cancelled(bare);

@@ -1,6 +1,7 @@
 /** What is not paid yet and is pulled back, and the worst that a provider can do with an order. */
 import assert from "node:assert/strict";
 import { type Case, invoice, payout, request } from "./cases.ts";
+import type { Stage } from "./stage.ts";
 
 const REVOKES: readonly Case[] = [
   {
@@ -51,6 +52,24 @@ const REVOKES: readonly Case[] = [
       await order.is("process_failed");
     },
   },
+  ...(
+    [
+      ["the provider asks to come later twice, then does it", "revoke_later"],
+      ["the provider takes its time", "revoke_slow"],
+      ["the answer never comes, and an inquiry finds it done", "revoke_timeout"],
+    ] as const
+  ).map(([what, scenario]) => ({
+    name: `pulled back: ${what}`,
+    shows: payout("PENDING>REVOKING", "REVOKING>REVOKED"),
+    async run(stage: Stage) {
+      const order = await stage.order({ scenario });
+      await order.payout("PENDING");
+      await order.act("revoke");
+      const { payouts, moderationRequired } = await order.is("process_failed");
+      assert.deepEqual([payouts[0]?.status, moderationRequired], ["REVOKED", false]);
+      assert.equal(await order.balanceOf("available"), 0);
+    },
+  })),
   {
     name: "pulling back is lost: after the wait window it counts as not done",
     shows: payout("REVOKING>REVOKE_FAILED"),
@@ -72,7 +91,7 @@ const REVOKES: readonly Case[] = [
   ).map(([what, scenario, to, end]) => ({
     name: `pulling back is refused, then it is ${what}`,
     shows: payout("REVOKING>REVOKE_FAILED", `REVOKE_FAILED>${to}`),
-    async run(stage: Parameters<Case["run"]>[0]) {
+    async run(stage: Stage) {
       const order = await stage.order({ scenario, more: { allowPartially: true, attemptsLimit: 1 } });
       await order.payout("PENDING");
       await order.act("revoke");
@@ -218,4 +237,32 @@ const TRUTHS: readonly Case[] = [
   },
 ];
 
-export const REVOKES_AND_TRUTHS: readonly Case[] = [...REVOKES, ...TRUTHS];
+const SHARED: readonly Case[] = [
+  {
+    name: "of three parts at once the second is refused for good, where a part is enough",
+    shows: request("DISPATCHING>PARTIALLY_PROCESSED"),
+    async run(stage) {
+      const place = await stage.place({
+        routes: [
+          { scenario: "ok", minAmount: 45, maxAmount: 45 },
+          { scenario: "refused", minAmount: 30, maxAmount: 30 },
+          { scenario: "ok", minAmount: 25, maxAmount: 25 },
+        ],
+      });
+      const order = await stage.order({ place, more: { splitMode: true, parallelMode: true, allowPartially: true } });
+      const { payouts, processedAmount } = await order.is("partially_processed");
+      assert.deepEqual(
+        payouts.map((each) => [each.amount, each.status]),
+        [
+          [45, "PROCESSED"],
+          [30, "INVOKE_FAILED"],
+          [25, "PROCESSED"],
+        ],
+      );
+      assert.equal(processedAmount, 70);
+      assert.equal(await order.balanceOf("reserved"), 0);
+    },
+  },
+];
+
+export const REVOKES_AND_TRUTHS: readonly Case[] = [...REVOKES, ...TRUTHS, ...SHARED];
