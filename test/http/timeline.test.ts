@@ -178,7 +178,8 @@ describe("the timeline of an order", () => {
     const all = await gateway.call("GET", path);
     assert.equal(all.headers.get("pagination-total"), String(whole.length));
     assert.equal(all.headers.get("pagination-limit"), "1000");
-    for (const query of ["limit=1001", "limit=x", "offset=-1", "limit=1&limit=2"]) {
+    assert.equal(first.headers.get("pagination-total"), String(whole.length));
+    for (const query of ["filter=layer:payout", "limit=1001", "limit=x", "offset=-1", "limit=1&limit=2"]) {
       assert.equal((await gateway.call("GET", `${path}?${query}`)).status, 422, query);
     }
   });

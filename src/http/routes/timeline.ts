@@ -30,6 +30,8 @@ function readWindow(call: Call): { limit: number; offset: number } {
     faults.push({ field: name, message: `must be a whole number from 0 to ${max}` });
     return fallback;
   };
+  // One that is silently ignored would show lines that nobody has asked for.
+  if (call.query["filter"] !== undefined) faults.push({ field: "filter", message: "is not taken by a timeline" });
   const window = { limit: whole("limit", LIMIT_MAX, LIMIT_MAX), offset: whole("offset", OFFSET_MAX, 0) };
   if (faults.length > 0) throw refuseFields(faults);
   return window;
@@ -38,7 +40,8 @@ function readWindow(call: Call): { limit: number; offset: number } {
 async function tell(call: Call, scope: TimelineScope): Promise<StoredAnswer> {
   const { limit, offset } = readWindow(call);
   const end = offset + limit;
-  const rows = await call.world.reads.timeline(call.identity.book, scope, end + 1);
+  // As far as the longest window, whatever was asked for: the total of an ordinary story is exact.
+  const rows = await call.world.reads.timeline(call.identity.book, scope, offset + LIMIT_MAX + 1);
   const lines = timelineView(rows);
   const address = (from: number): string =>
     `${call.world.base()}${call.path}?${new URLSearchParams({ limit: String(limit), offset: String(from) }).toString()}`;
