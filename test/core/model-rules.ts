@@ -11,6 +11,8 @@ export interface Model {
   readonly proofs: Map<string, Set<Evidence>>;
   /** The most that anybody has ever said to be paid of a payout, minor units, all payments together. */
   readonly claimed: Map<string, bigint>;
+  /** Requests of a payout that may have arrived. */
+  readonly sends: Map<string, number>;
   /** Payouts that had ended and live again. */
   readonly revived: Set<string>;
   /** What came back beyond what was paid, minor units. */
@@ -30,6 +32,7 @@ export function newModel(): Model {
   return {
     proofs: new Map(),
     claimed: new Map(),
+    sends: new Map(),
     revived: new Set(),
     beyondMinor: 0n,
     chargedMinor: 0n,
@@ -82,7 +85,9 @@ function checkArithmetic({ draft: { request, payouts } }: Playing): void {
   assert.equal(amountMinor + overpaidMinor, availableMinor + sum(counted), "the sums of the request add up");
   assert.ok(availableMinor >= 0n && availableMinor <= amountMinor, "0 <= available <= amount");
   assert.ok(overpaidMinor === 0n || availableMinor === 0n, "nothing is available of what is overpaid");
-  for (const { id, processedMinor, returnedMinor, incidentMinor, inFlightMinor } of payouts) {
+  for (const payout of payouts) {
+    const { id, processedMinor, returnedMinor, incidentMinor, inFlightMinor } = payout;
+    if (classOf(payout) !== "open") assert.equal(inFlightMinor, 0n, `${id} is ${payout.status}: nothing is in flight`);
     assert.ok(returnedMinor >= 0n && returnedMinor <= processedMinor, `${id}: no more came back than was paid`);
     assert.ok(incidentMinor >= 0n && incidentMinor <= processedMinor - returnedMinor, `${id}: incident within paid`);
     assert.ok(inFlightMinor >= 0n, `${id}: nothing negative is in flight`);
@@ -104,6 +109,9 @@ function checkParts(model: Model, { draft: { request, payouts } }: Playing): voi
     assert.ok(payout.amountMinor > 0n, "a payout is about something");
     assert.ok(payout.attempt <= request.attemptsLimit, `attempt ${payout.attempt} of ${request.attemptsLimit}`);
     if (payout.attempt > 1) checkNextAttempt(model, payouts, payout);
+    const isAlone = !(request.isSplit && request.isParallel) && !payout.isManual && !model.isContinuing;
+    const others = payouts.filter((each) => each.id !== payout.id && lives(each));
+    if (isAlone) assert.equal(others.length, 0, `${payout.id} is made while another is under way`);
   }
 }
 
@@ -111,6 +119,8 @@ function checkNextAttempt(model: Model, payouts: readonly Payout[], payout: Payo
   const last = payouts.find((each) => each.part === payout.part && each.attempt === payout.attempt - 1);
   assert.ok(last !== undefined && !lives(last), `attempt ${payout.attempt} follows one that is over`);
   if (model.isContinuing) return;
+  const isBack = payouts.some((each) => each.part === payout.part && each.returnedMinor > 0n);
+  assert.ok(!isBack, "what came back is not sent again by a machine");
   assert.equal(classOf(last), "not_paid", "only a person lets an order go on after a payment");
   assert.ok(last.evidence !== null, `attempt ${payout.attempt} follows evidence`);
   assert.ok(last.status !== "REVOKED" || last.afterRevoke === "reroute", "what was revoked to stop is not sent again");
@@ -179,6 +189,8 @@ function checkSends(model: Model, story: Playing): void {
   }
   model.checkedInvokes = story.invokes.length;
   for (const payout of payouts) {
+    const mayHaveArrived = (model.sends.get(payout.id) ?? 0) > 0;
+    if (mayHaveArrived) assert.notEqual(payout.send, "not_now", `${payout.id}: an earlier request may have arrived`);
     const isOpen = payout.send === "open" && payout.status === "INVOKING";
     if (isOpen) assert.ok(story.wakes.has(`payout:${payout.id}`), `${payout.id}: who dies holding a lease is found`);
   }

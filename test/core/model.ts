@@ -36,8 +36,7 @@ const DEFINITE_NO = new Set([
 /** What the model counts beside what the rules read. */
 interface Counts {
   sequence: number;
-  /** Requests that may have arrived, and the last instant at which one could have left. */
-  readonly sends: Map<string, number>;
+  /** The last instant at which a request could have left. */
   readonly lastLeave: Map<string, number>;
   seenInvokes: number;
   /** Payouts of which we have borne what was paid beyond: what comes back of such a one is not judged here. */
@@ -99,7 +98,8 @@ function prove(model: Model, id: string, evidence: Evidence): void {
 
 /** What a piece of news proves and says of a payout, at the most. */
 function weigh(model: Model, payout: Payout, answer: Answer): void {
-  if (answer.echo !== undefined) return;
+  // What has not been sent cannot be paid, whoever says so.
+  if (answer.echo !== undefined || PAYOUT_MEANING[payout.status].class === "planned") return;
   if (NO_MORE.has(answer.fact)) prove(model, payout.id, "D2");
   claim(model, payout, answer.paidMinor ?? payout.amountMinor);
 }
@@ -117,12 +117,12 @@ function weighReport(model: Model, { story, counts }: World, payout: Payout, ans
   const call = story.calls.get(payout.id);
   if (call === undefined) return;
   const { id } = payout;
-  const sends = counts.sends.get(id) ?? 0;
+  const sends = model.sends.get(id) ?? 0;
   const isStill = answer === null || answer.sent === "not_now" || answer.sent === "not_sent";
   if (call.operation === "invoke") {
     const isNo = answer?.sent === "refused" && DEFINITE_NO.has(answer.resolution) && answer.echo === undefined;
     if (isNo && sends === 1) prove(model, id, "D1");
-    if (isStill) counts.sends.set(id, sends - 1);
+    if (isStill) model.sends.set(id, sends - 1);
     else counts.lastLeave.set(id, Math.min(counts.lastLeave.get(id) ?? story.now, story.now));
   }
   if (answer === null) return;
@@ -146,13 +146,12 @@ function take(model: Model, world: World, next: Step): void {
     if (payout !== undefined && !isUnjudged(world, payout, next)) report(model, world, payout, next);
     return;
   }
-  // Only what waits in READY is let go by a person: nearly every other choice would be refused.
+  // Only what waits in READY, and is in no question, is let go by a person.
   const isProcess = next.step === "act" && next.act.do === "process";
-  const able = isProcess ? payouts.filter((each) => each.status === "READY") : payouts;
+  const able = isProcess ? payouts.filter((each) => each.status === "READY" && !each.moderationRequired) : payouts;
   const payout = able[next.which % Math.max(1, able.length)];
   if (next.step === "callback") {
     if (payout === undefined || isUnjudged(world, payout, next)) return;
-    if (PAYOUT_MEANING[payout.status].class === "planned") return;
     world.counts.sequence += 1;
     const answer = answerOf(next.words, payout, world.counts.sequence);
     weigh(model, payout, answer);
@@ -164,16 +163,21 @@ function take(model: Model, world: World, next: Step): void {
 
 /**
  * What is not judged: what comes back of a payment that we have borne ourselves; part of a payment after everything
- * came back; and payments after something of an order came back whose hold is still open.
+ * came back; payments after something of an order came back whose hold is still open; and news of one payout that
+ * lives again where all the others came back.
  */
 function isUnjudged({ story, counts }: World, payout: Payout, next: Step): boolean {
-  const { invoice, payouts } = story.draft;
+  const { invoice, payouts, request } = story.draft;
   const { id, processedMinor, returnedMinor } = payout;
   const isEvidence = next.step === "act" && next.act.do === "evidence";
   const isPartAgain = isEvidence || ("words" in next && next.words.fact === "paid_part");
   const isAllBack = processedMinor > 0n && processedMinor === returnedMinor;
   const isHeld = invoice !== null && invoice.postedMinor + invoice.releasedMinor < invoice.heldMinor;
   const hasReturned = isHeld && payouts.some((each) => each.returnedMinor > 0n);
+  const livesAlone =
+    request.dispatchStatus === "CANCELED" &&
+    payouts.some((each) => ["planned", "open"].includes(PAYOUT_MEANING[each.status].class));
+  if (livesAlone && "words" in next) return true;
   return counts.borne.has(id) || (isAllBack && isPartAgain) || (hasReturned && (isEvidence || "words" in next));
 }
 
@@ -218,11 +222,11 @@ function actInModel(
 /** Counts what was sent and what came back beyond in the step that was taken. */
 function count(model: Model, { story, counts }: World, itemsBefore: number): void {
   for (const id of story.invokes.slice(counts.seenInvokes)) {
-    counts.sends.set(id, (counts.sends.get(id) ?? 0) + 1);
+    model.sends.set(id, (model.sends.get(id) ?? 0) + 1);
     counts.lastLeave.set(id, story.now + LAST_LEAVE_MS);
   }
   counts.seenInvokes = story.invokes.length;
-  for (const { id } of story.draft.payouts) if ((counts.sends.get(id) ?? 0) === 0) prove(model, id, "D0");
+  for (const { id } of story.draft.payouts) if ((model.sends.get(id) ?? 0) === 0) prove(model, id, "D0");
   for (const item of story.allItems.slice(itemsBefore)) {
     if (item.reason === "returned_too_much") model.beyondMinor += BigInt(item.details.beyondMinor ?? "0");
   }
@@ -278,7 +282,7 @@ export function playStories({ runs, seed, path }: Runs): Played {
         const model = newModel();
         const world = {
           story,
-          counts: { sequence: 1, sends: new Map(), lastLeave: new Map(), seenInvokes: 0, borne: new Set<string>() },
+          counts: { sequence: 1, lastLeave: new Map(), seenInvokes: 0, borne: new Set<string>() },
         };
         count(model, world, 0);
         judge(model, story);

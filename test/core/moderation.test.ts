@@ -101,6 +101,18 @@ test("a repeat is possible only after the wait window, and its refusal proves no
   assert.equal(story.postings.filter(({ cause }) => cause === "sent").length, 1, "sent is posted once");
 });
 
+test("not now, said to a repeat, does not say that the first request never arrived", () => {
+  const story = unknown();
+  story.later(9_001);
+  const truth = { ...TRUTH, isRepeatHarmless: true, retentionMs: 1e9 };
+  assert.ok(story.attempt((draft) => repeatPayout(draft, "p1", truth)));
+  story.pass(0);
+  story.report("p1", { kind: "answer", answer: { sent: "not_now", fact: "unknown", resolution: "GENERAL_ERROR" } });
+  assert.equal(story.payout.send, "unknown");
+  story.pass(60_000);
+  assert.equal(story.calls.get("p1")?.operation, "inquire", "it is asked about, not sent");
+});
+
 test("the unpaid 40 of 100 go by another payout when a person says so", () => {
   const story = partlyPaid();
   assert.ok(story.attempt(continueRequest));

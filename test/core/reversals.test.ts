@@ -221,3 +221,38 @@ test("two parts are returned on two days: partially refunded, then refunded", ()
   assert.equal(story.invoice.status, "refunded");
   assert.deepEqual(story.books, { "available:web:USD": -500n, "commission::USD": 500n });
 });
+
+test("an earlier attempt that turns out paid takes the hold, and the later one is pulled back", () => {
+  const story = new Playing({ fee: FIVE_PERCENT });
+  story.report("p1", { kind: "answer", answer: REFUSED });
+  story.report("p2", { kind: "answer", answer: { sent: "accepted", fact: "accepted", resolution: "OK" } });
+  story.fact("paid", {}, "p1");
+  assert.deepEqual(story.statuses, ["PROCESSED", "REVOKING"]);
+  assert.equal(story.draft.request.overpaidMinor, 10_000n);
+  story.pass(1);
+  assert.equal(story.calls.get("p2")?.operation, "revoke");
+  story.report("p2", { kind: "answer", answer: { sent: "accepted", fact: "recalled", resolution: "OK" } });
+  assert.deepEqual(story.statuses, ["PROCESSED", "REVOKED"]);
+  assert.equal(story.invoice.status, "processed");
+  assert.equal(story.books["incident_suspense::USD"], undefined);
+});
+
+test("an earlier attempt that turns out alive ends a later one that waits", () => {
+  const story = new Playing();
+  story.report("p1", { kind: "answer", answer: { sent: "accepted", fact: "accepted", resolution: "OK" } });
+  story.isHeld = true;
+  story.fact("failed", { resolution: "DECLINED_ERROR" }, "p1");
+  assert.deepEqual(story.statuses, ["PROCESS_FAILED", "READY"]);
+  story.fact("pending", {}, "p1");
+  assert.deepEqual(story.statuses, ["PENDING", "TERMINATED"]);
+  assert.deepEqual(story.invokes, ["p1"]);
+});
+
+test("a part of which something came back is not paid again by the machine", () => {
+  const story = new Playing({ isBare: true });
+  story.fact("failed", { resolution: "DECLINED_ERROR" }, "p1");
+  story.report("p2", { kind: "answer", answer: { sent: "accepted", fact: "accepted", resolution: "OK" } });
+  story.fact("paid", {}, "p1").fact("returned", {}, "p1");
+  story.fact("failed", { resolution: "DECLINED_ERROR" }, "p2");
+  assert.deepEqual(story.statuses.toSorted(), ["CANCELLED", "REVOKED"]);
+});

@@ -92,11 +92,13 @@ export class Telling {
   repeats = 0;
   /** Provider accounts whose gate is shut. */
   readonly shut = new Set<string>();
+  isHeld: boolean;
   readonly #routes: readonly string[];
   #ids = 0;
 
   constructor(options: OrderOptions = {}) {
     this.options = options;
+    this.isHeld = options.isHeld ?? false;
     this.#routes = options.routes ?? ["r1", "r2"];
     const invoice = options.isBare ? null : invoiceOf(options, this.now);
     const request = requestOf(options, invoice, this.now);
@@ -125,7 +127,7 @@ export class Telling {
         this.#ids += 1;
         return `p${this.#ids}`;
       },
-      takeSendSlot: () => !options.isHeld,
+      takeSendSlot: () => !this.isHeld,
       route: ({ amountMinor, excluded, only }) => {
         const candidates = this.#candidates();
         const question = { ...this.#question(), amountMinor, excluded, random: 0 };
