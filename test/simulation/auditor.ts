@@ -1,12 +1,14 @@
 /** Looks at every commit, and once more when everything has come to rest. */
+
 import { needsWake } from "../../src/core/doubt.ts";
 import { INVOICE_STATUSES } from "../../src/core/invoice.ts";
+import type { Entry } from "../../src/core/ledger.ts";
 import type { Payout } from "../../src/core/payout.ts";
 import type { ItemReason } from "../../src/core/story.ts";
 import type { Changes, History, Tables } from "../../src/engine/ports.ts";
 import { type AnyRow, keyText } from "../../src/store/describe.ts";
 import { tableOf } from "../../src/store/tables.ts";
-import type { MemoryStore } from "../support/memory-store.ts";
+import type { MemoryStore, Snapshot } from "../support/memory-store.ts";
 import type { BareClient } from "./bare-clients.ts";
 import type { Client } from "./clients.ts";
 import { HistoryAudit } from "./history-audit.ts";
@@ -50,6 +52,18 @@ export class Auditor {
     this.#history.committed(history, changed);
     this.#orders.committed(changed);
     this.oracle.committed(changed);
+    for (const { table, before, after } of changed) {
+      const isFound = table === "recoveryCheck" && before?.state !== "found" && after?.state === "found";
+      if (isFound) this.#tally.reach("an order after a failover finds its old payout");
+    }
+  }
+
+  /** The database has gone back to a snapshot. */
+  restored({ rows }: Snapshot): void {
+    this.mirror.restore(rows);
+    this.#ledger.restored((rows.get("entry") ?? []) as unknown as readonly Entry[]);
+    this.#history.restored((rows.get("history") ?? []) as unknown as readonly History[]);
+    this.oracle.restored();
   }
 
   #line(row: History): string {
@@ -68,10 +82,17 @@ export class Auditor {
 
   isAtRest(): boolean {
     for (const item of this.mirror.rows("moderationItem")) if (isForInquiry(item)) return false;
-    for (const payout of this.mirror.rows("payout")) if (needsWake(payout)) return false;
-    for (const request of this.mirror.rows("request")) if (!isSettled(request.dispatchStatus)) return false;
+    const left = new Set<string | null>();
+    for (const payout of this.mirror.rows("payout")) {
+      if (this.oracle.isLeftToPerson(payout)) left.add(payout.requestId);
+      else if (needsWake(payout)) return false;
+    }
+    for (const { id, dispatchStatus } of this.mirror.rows("request")) {
+      if (!left.has(id) && !isSettled(dispatchStatus)) return false;
+    }
     for (const invoice of this.mirror.rows("invoice")) {
-      if (!RESTING.has(invoice.status) && !INVOICE_STATUSES[invoice.status].final) return false;
+      if (!left.has(invoice.requestId) && !RESTING.has(invoice.status) && !INVOICE_STATUSES[invoice.status].final)
+        return false;
     }
     return true;
   }

@@ -42,9 +42,12 @@ export class BareClient {
     this.#later(this.order.startMs, () => this.#make());
   }
 
+  /** What is there is looked at before every step. */
+  forget(): void {}
+
   /** The database may have forgotten the order: it is put again, under the same id. */
   repeat(): void {
-    if (!this.isTaken) return;
+    if (!this.isTaken || this.#row() !== null) return;
     this.isTaken = false;
     this.isDone = false;
     void this.#make();
@@ -86,7 +89,8 @@ export class BareClient {
       const request = this.#row();
       const isOver = request === null || isEnded({ request }) || this.#steps >= MAX_STEPS || !weather.isStormy;
       if (isOver) {
-        this.isDone = true;
+        this.isDone = request !== null;
+        if (request === null) this.repeat();
         return;
       }
       this.#steps += 1;
@@ -96,14 +100,14 @@ export class BareClient {
   }
 
   async #step(request: Tables["request"]): Promise<void> {
-    const { random } = this.#desk.world;
+    const { random, oracle } = this.#desk.world;
     const what = random.weighted({
       allocate: 5,
       process: 4,
       instrument: 2,
       unblock: request.blocked ? 4 : 0,
       block: 0.5,
-      cancel: 0.4,
+      cancel: oracle.hasForgotten ? 0 : 0.4,
     });
     const { name, book } = this.order;
     switch (what) {

@@ -32,10 +32,17 @@ export interface Letter {
 export class Callbacks {
   readonly #world: CallbackWorld;
   readonly #addresses: ReadonlyMap<string, Address>;
+  readonly #taken: { readonly time: number; readonly callbackId: string; readonly letter: Letter }[] = [];
 
   constructor(world: CallbackWorld, addresses: readonly Address[]) {
     this.#world = world;
     this.#addresses = new Map(addresses.map((each) => [each.callbackId, each]));
+  }
+
+  /** The provider sends again what was taken since then: the database has forgotten it. */
+  repeatSince(sinceMs: number): void {
+    const taken = this.#taken.splice(0).filter(({ time }) => time >= sinceMs);
+    for (const { callbackId, letter } of taken) this.deliver(callbackId, letter);
   }
 
   deliver(callbackId: string, letter: Letter, tries = 0): void {
@@ -46,7 +53,10 @@ export class Callbacks {
       .call("callback", (engine) => this.#receive(engine, callbackId, letter.sign()))
       .then((status) => {
         if (status === 401 && letter.from === "forger") tally.reach("forged callback refused");
-        if (status === right) return;
+        if (status === right) {
+          if (letter.from === "provider") this.#taken.push({ time: scheduler.now, callbackId, letter });
+          return;
+        }
         // No answer, or the database was away: come again. Anything else means that we do not know our own provider,
         // or that we take somebody else for it.
         if (status !== null) tally.judge("broken", `a callback of a ${letter.from} is answered ${status}`);

@@ -138,6 +138,8 @@ export class Client {
   isDone = false;
   readonly #world: ClientWorld;
   #isRepeating: boolean;
+  /** Answers from before the database forgot are worth nothing. */
+  #era = 1;
 
   constructor(order: Order, world: ClientWorld) {
     this.order = order;
@@ -146,23 +148,32 @@ export class Client {
   }
 
   start(): void {
-    this.#world.scheduler.after(this.order.startMs, null, "", () => this.#create());
+    this.#world.scheduler.after(this.order.startMs, null, "", () => {
+      if (this.#era === 1) this.#create();
+    });
   }
 
-  /** The database may have forgotten the order: it is sent again, under the same referenceId. */
-  repeat(): void {
-    if (this.invoiceId === null) return;
+  /** The database may have forgotten the order: what it has answered until now is worth nothing. */
+  forget(): void {
+    this.#era += 1;
     this.invoiceId = null;
     this.isDone = false;
+  }
+
+  /** Sends the order again, under the same referenceId. */
+  repeat(): void {
     this.#create();
   }
 
   #create(): void {
     const { book, name, body } = this.order;
+    const era = this.#era;
     const create = this.#world.cluster.call(`create ${name}`, (engine) =>
       engine.run(book, createInvoice, { order: body, problems: [] }, ACTOR),
     );
-    void create.then((answer) => this.#created(answer));
+    void create.then((answer) => {
+      if (era === this.#era) this.#created(answer);
+    });
   }
 
   #created(answer: Result<InvoiceRows, Refusal> | null): void {
@@ -192,10 +203,12 @@ export class Client {
   /** Any answer ends it: taken, or not in a status in which it can be processed any more. */
   #process(invoiceId: string): void {
     const { book, name } = this.order;
+    const era = this.#era;
     const process = this.#world.cluster.call(`process ${name}`, (engine) =>
       engine.run(book, processInvoice, { invoiceId, acceptQuote: false }, ACTOR),
     );
     void process.then((answer) => {
+      if (era !== this.#era) return;
       if (answer === null) this.#later(() => this.#process(invoiceId));
       else this.isDone = true;
     });

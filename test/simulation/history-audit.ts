@@ -32,6 +32,18 @@ export class HistoryAudit {
     this.#tally = tally;
   }
 
+  /** Forgets what came after a snapshot with these rows. */
+  restored(history: readonly History[]): void {
+    this.#standing.clear();
+    this.#sequences.clear();
+    for (const row of history.toSorted((a, b) => a.sequence - b.sequence)) {
+      const { status, versionTo: version } = row;
+      if (hasMachine(row.kind))
+        this.#standing.set(`${row.organizationId} ${row.kind} ${row.subject}`, { status, version });
+      this.#sequences.set(row.organizationId, row.sequence);
+    }
+  }
+
   committed(history: readonly History[], changes: readonly Change[]): void {
     const ordered = [...history].sort((a, b) => a.sequence - b.sequence);
     for (const row of ordered) this.#follow(row);

@@ -23,6 +23,13 @@ export class LedgerAudit {
     this.#tally = tally;
   }
 
+  /** Forgets what came after a snapshot with these entries. */
+  restored(entries: readonly Entry[]): void {
+    this.#folds.clear();
+    this.#sequences.clear();
+    this.#foldEntries(entries);
+  }
+
   committed(entries: readonly Entry[], changes: readonly Change[]): void {
     this.#foldEntries(entries);
     const organizations = new Set<string>();

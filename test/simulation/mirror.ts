@@ -20,6 +20,7 @@ export const MIRRORED = [
   "providerAccount",
   "route",
   "scheme",
+  "recoveryCheck",
 ] as const satisfies readonly TableName[];
 export type Mirrored = (typeof MIRRORED)[number];
 
@@ -51,6 +52,22 @@ export class Mirror {
       }
     }
     return [...seen.values()] as unknown as readonly Change[];
+  }
+
+  /** Takes the rows of a snapshot instead of its own. */
+  restore(rows: ReadonlyMap<TableName, readonly AnyRow[]>): void {
+    this.#payouts.clear();
+    this.#references.clear();
+    for (const table of MIRRORED) {
+      const mine = this.#tables.get(table);
+      assert(mine !== undefined, `${table} is mirrored`);
+      mine.clear();
+      for (const row of rows.get(table) ?? []) {
+        const text = keyText(primaryOf(table, row));
+        mine.set(text, row);
+        if (table === "payout") this.#index(row as unknown as Tables["payout"], text);
+      }
+    }
   }
 
   #write(seen: Map<string, AnyChange>, what: { table: Mirrored; key: KeyValues; row: AnyRow | null }): void {

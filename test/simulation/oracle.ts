@@ -32,6 +32,7 @@ export class Oracle implements Witness {
   /** Requests that left and may have arrived, by secret and path. */
   readonly #open = new Map<string, number>();
   #provider: Provider | null = null;
+  #hasForgotten = false;
 
   constructor(mirror: Mirror, of: { tally: Tally; places: ReadonlyMap<string, AccountPlace>; now: () => number }) {
     this.#mirror = mirror;
@@ -42,6 +43,27 @@ export class Oracle implements Witness {
 
   watch(provider: Provider): void {
     this.#provider = provider;
+  }
+
+  /** The database has forgotten its last commits. Recovery may send again what it finds nowhere. */
+  restored(): void {
+    this.#hasForgotten = true;
+    this.#open.clear();
+  }
+
+  /** Whether the database has forgotten commits: then ends may turn out wrong that were right by what it knew. */
+  get hasForgotten(): boolean {
+    return this.#hasForgotten;
+  }
+
+  /** Whether the provider knows what we do not: only a person can go on. */
+  isLeftToPerson({ organizationId, id }: Payout): boolean {
+    if (!this.#hasForgotten) return false;
+    for (const item of this.#mirror.rows("moderationItem")) {
+      const isIt = item.organizationId === organizationId && item.subject === id && item.status === "open";
+      if (isIt && item.reason === "not_sent_by_us") return true;
+    }
+    return false;
   }
 
   /** A request leaves: its intent is committed, with these very bytes, and no other of its kind is out. */
@@ -137,7 +159,8 @@ export class Oracle implements Witness {
       if (request !== null) this.intents.note(after, request, this.#now());
       this.#noteAsked(before, after);
       // A person lets a reference go once more.
-      if (after.send === "again" && before?.send !== "again") this.#open.delete(`${this.#secretOf(after)} ${after.reference}`);
+      if (after.send === "again" && before?.send !== "again")
+        this.#open.delete(`${this.#secretOf(after)} ${after.reference}`);
       const isMade = before === null || (before.firstSendTime === null && after.firstSendTime !== null);
       if (isMade) this.#checkRoom(after, touched);
       const hasChanged = after.status !== before?.status || after.processedMinor !== before.processedMinor;
@@ -172,10 +195,23 @@ export class Oracle implements Witness {
   finish(): void {
     for (const operation of this.#provider?.operations ?? []) {
       const payout = this.payoutOf(operation.customer.secret, operation.reference);
-      if (payout === null) {
+      if (payout === null && this.#isOrderLeftToPerson(operation))
+        this.#tally.reach("a forgotten payout is left to a person");
+      else if (payout === null) {
         this.#tally.judge("lost", `${operation.reference} is in the book, ${operation.status}, and nowhere else`);
       } else if (!payout.moderationRequired) this.#compare(payout, true);
     }
+  }
+
+  #isOrderLeftToPerson({ customer, payee }: Operation): boolean {
+    const organizationId = this.#places.get(customer.secret)?.organizationId;
+    for (const payout of this.#mirror.rows("payout")) {
+      const invoice = this.#mirror.get("invoice", [payout.organizationId, payout.invoiceId ?? ""]);
+      const order = invoice?.referenceId ?? payout.requestId;
+      const isOf = payout.organizationId === organizationId && order === orderOfPayee(payee);
+      if (isOf && this.isLeftToPerson(payout)) return true;
+    }
+    return false;
   }
 
   #compare(payout: Payout, isEnd: boolean): void {

@@ -82,6 +82,7 @@ export class OrderAudit {
     this.#tally.reach(`asked ${reason}`);
     if (reason !== "paid_too_much" && reason !== "paid_late") return;
     const payout = this.#mirror.get("payout", [organizationId, subject]);
+    if (this.#oracle.hasForgotten) return;
     if (payout !== null && this.#oracle.isBetrayed(organizationId, payout.requestId)) return;
     this.#tally.judge("overpaid", `a person is told of ${reason} of ${kind} ${subject}`);
   }
@@ -103,7 +104,8 @@ export class OrderAudit {
     }
     for (const name of FROZEN) {
       // The details of the payee may come later than the payout; then they stay.
-      if (before[name] !== null && before[name] !== after[name]) this.#tally.judge("no_intent", `${name} of payout ${after.id} has changed`);
+      if (before[name] !== null && before[name] !== after[name])
+        this.#tally.judge("no_intent", `${name} of payout ${after.id} has changed`);
     }
     if (before.requestHash !== null && before.requestHash !== after.requestHash) {
       this.#tally.judge("no_intent", `the request of payout ${after.id} is built anew`);

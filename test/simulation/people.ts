@@ -66,7 +66,8 @@ export class People {
   async #inquireAbout(item: Tables["moderationItem"]): Promise<void> {
     const { organizationId, subject, id: itemId, version } = item;
     const payout = this.#world.mirror.get("payout", [organizationId, subject]);
-    const isAsked = payout !== null && (await this.#desk.act({ kind: "inquire", about: payout, of: "payout" })) !== null;
+    const isAsked =
+      payout !== null && (await this.#desk.act({ kind: "inquire", about: payout, of: "payout" })) !== null;
     const order = { itemId, version, kind: "close" as const, reason: "asked again", assignee: null };
     if (isAsked) await this.#desk.run(organizationId, workOnItem, order);
   }
@@ -103,6 +104,8 @@ export class People {
       return;
     }
     const doing = this.#aptFor(payout);
+    // What has not been sent, by what the database still knows, may have been sent all the same.
+    if (doing?.kind === "terminate" && this.#world.oracle.hasForgotten) return;
     if (doing !== null) await this.#desk.act(doing);
   }
 
@@ -178,6 +181,7 @@ export class People {
     const { invoiceId, organizationId: book } = request;
     const what = random.pick(["terminate", "block", "unblock", "change", "change", "decide", "decide"] as const);
     if (what === "block" || what === "unblock") this.#block(request, what === "block");
+    else if (what === "terminate" && this.#world.oracle.hasForgotten) return;
     else if (what === "terminate" && invoiceId !== null) await this.#desk.run(book, terminateInvoice, { invoiceId });
     else if (what === "decide") this.#decide(request);
     else {

@@ -16,6 +16,7 @@ export const FAULTS = {
   commit_unknown: "A process that lives on is never told whether its commit has taken effect.",
   commit_failed: "The database refuses a commit: it has not taken effect, and everybody knows.",
   clock_jump: "The database's clock jumps, by seconds or minutes; the processes' own clocks go on evenly.",
+  failover: "The database goes back to an earlier commit: what was committed since is forgotten.",
   configuration: "Somebody changes routes, limits, gates or schemes while orders are under way.",
   wrong_amount: "The provider describes an order with another amount than its book has.",
   callback_doubled: "A callback comes twice.",
@@ -86,6 +87,8 @@ export interface Plan {
   /** How many orders may be split, and how many are bare requests. */
   readonly splits: number;
   readonly bare: number;
+  /** When the database goes back, and how far, milliseconds; null: never. */
+  readonly failover: { readonly atMs: number; readonly lostMs: number } | null;
   /** For how long the provider knows a reference, milliseconds; null: for ever. */
   readonly retentionMs: number | null;
   /** Longest ordinary delay of one exchange with the database, milliseconds. */
@@ -131,10 +134,24 @@ export function drawPlan(seed: number, random: Random): Plan {
     splits: random.chance(0.5) ? random.pick([0.2, 0.7]) : 0,
     bare: random.chance(0.5) ? random.pick([0.2, 0.6]) : 0,
     retentionMs: random.chance(0.15) ? random.between(60, 120) * 1000 : null,
+    failover: null,
     storeDelayMs: random.pick([1, 3, 20, 200]),
     networkDelayMs: random.pick([5, 50, 400, 900]),
   };
-  return inMood(plan, mood);
+  const moody = inMood(plan, mood);
+  return mood === "mixed" && random.chance(0.15) ? withFailover(moody, random) : moody;
+}
+
+/** A standby lacks the last seconds, a backup the last minute. Clocks go evenly then, and keys are not forgotten. */
+function withFailover(plan: Plan, random: Random): Plan {
+  const atMs = random.between(Math.floor(plan.safetyMs / 4), Math.floor(plan.safetyMs * 0.9));
+  const lostMs = Math.min(atMs - 1, random.between(1, random.pick([200, 3_000, 15_000, 60_000])));
+  return {
+    ...plan,
+    failover: { atMs, lostMs },
+    retentionMs: null,
+    faults: { ...plan.faults, clock_jump: 0 },
+  };
 }
 
 function drawFaults(random: Random): Plan["faults"] {
@@ -149,6 +166,7 @@ function drawFaults(random: Random): Plan["faults"] {
     commit_unknown: random.chance(0.5) ? random.between(3, 5) / 100 : 0,
     commit_failed: random.chance(0.5) ? random.between(1, 5) / 100 : 0,
     clock_jump: random.chance(0.3) ? random.pick([0.3, 1, 3]) : 0,
+    failover: 0,
     configuration: random.chance(0.4) ? random.pick([1, 4]) : 0,
     late_return: rate(random),
     broken_word: random.chance(0.5) ? random.pick([0.1, 0.5]) : 0,

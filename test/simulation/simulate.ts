@@ -17,6 +17,7 @@ import { Client, drawWorkload, type Workload } from "./clients.ts";
 import { DatabaseClock } from "./clock.ts";
 import { Cluster } from "./cluster.ts";
 import { Desk, type DeskWorld } from "./desk.ts";
+import { Failover } from "./failover.ts";
 import { httpPort } from "./network.ts";
 import { Operators } from "./operators.ts";
 import { furnish, organizationsOf, placesOf, type SimOrganization } from "./organizations.ts";
@@ -88,6 +89,7 @@ class Simulation {
   readonly #auditor: Auditor;
   readonly #provider: Provider;
   readonly #cluster: Cluster;
+  readonly #callbacks: Callbacks;
   readonly #clock: DatabaseClock;
   readonly #workload: Workload;
   readonly #clients: readonly Client[];
@@ -110,14 +112,14 @@ class Simulation {
     this.#organizations = this.#workload.organizations;
     this.#auditor = new Auditor(this.#tally, scheduler, placesOf(this.#organizations));
     this.#cluster = this.#buildCluster();
-    const callbacks = this.#buildCallbacks();
+    this.#callbacks = this.#buildCallbacks();
     this.#provider = new Provider(
       {
         scheduler,
         weather: this.#weather,
         tally: this.#tally,
         now: () => EPOCH + scheduler.now,
-        callBack: (callbackId, sign, from) => callbacks.deliver(callbackId, { sign, from }),
+        callBack: (callbackId, sign, from) => this.#callbacks.deliver(callbackId, { sign, from }),
       },
       this.#organizations.flatMap((each) => each.accounts),
       this.#auditor.oracle,
@@ -172,6 +174,7 @@ class Simulation {
         publicUrl: PUBLIC_URL,
         vault: this.#vault,
         connectors: new Map([[this.#connector.name, this.#connector]]),
+        hasForgotten: () => this.#auditor.oracle.hasForgotten,
         storeOf: (process) => storePort(stores, process),
         httpOf: (process) => httpPort(line, process),
       },
@@ -198,6 +201,7 @@ class Simulation {
     for (const client of [...this.#clients, ...this.#bareClients]) client.start();
     new People(this.#deskWorld("people"), this.#organizations).start();
     new Operators(this.#deskWorld("operators"), this.#organizations).start();
+    this.#startFailover();
     this.#clock.startJumping({
       weather: this.#weather,
       random: this.#random.stream("clock"),
@@ -210,6 +214,22 @@ class Simulation {
     await this.#scheduler.run(rested + TAIL_MS, () => false);
     this.#auditor.finish(this.#store, this.#clients, this.#bareClients);
     return this.#report(rested - this.#plan.safetyMs);
+  }
+
+  #startFailover(): void {
+    const desk = new Desk(this.#deskWorld("recovery"));
+    new Failover({
+      inquire: (payout) => void desk.act({ kind: "inquire", about: payout, of: "payout" }),
+      scheduler: this.#scheduler,
+      weather: this.#weather,
+      random: this.#random.stream("failover"),
+      clock: this.#clock,
+      store: this.#store,
+      watched: this.#watchedStore(),
+      auditor: this.#auditor,
+      struck: (sinceMs) => this.#callbacks.repeatSince(sinceMs),
+      clients: [...this.#clients, ...this.#bareClients],
+    }).start();
   }
 
   /** Books, accounts and funds are made by an engine that nothing happens to. */
