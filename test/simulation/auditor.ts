@@ -8,7 +8,7 @@ import type { ItemReason } from "../../src/core/story.ts";
 import type { Changes, History, Tables } from "../../src/engine/ports.ts";
 import { type AnyRow, keyText } from "../../src/store/describe.ts";
 import { tableOf } from "../../src/store/tables.ts";
-import type { MemoryStore, Snapshot } from "../support/memory-store.ts";
+import type { Snapshot } from "../support/memory-store.ts";
 import type { BareClient } from "./bare-clients.ts";
 import type { Client } from "./clients.ts";
 import { HistoryAudit } from "./history-audit.ts";
@@ -16,6 +16,7 @@ import { LedgerAudit } from "./ledger-audit.ts";
 import { MIRRORED, Mirror } from "./mirror.ts";
 import { type AccountPlace, Oracle } from "./oracle.ts";
 import { isSettled, OrderAudit } from "./order-audit.ts";
+import type { SimStore } from "./postgres-store.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Tally } from "./tally.ts";
 
@@ -98,8 +99,8 @@ export class Auditor {
   }
 
   /** When the time is over: is everything final, or has a person been asked? Was nothing lost? */
-  finish(store: MemoryStore, clients: readonly Client[], bare: readonly BareClient[]): void {
-    this.#compareStores(store);
+  async finish(store: SimStore, clients: readonly Client[], bare: readonly BareClient[]): Promise<void> {
+    await this.#compareStores(store);
     this.oracle.finish();
     this.#ledger.finish();
     for (const payout of this.mirror.rows("payout")) {
@@ -138,10 +139,10 @@ export class Auditor {
   }
 
   /** The auditor must not be fooled by its own copy. */
-  #compareStores(store: MemoryStore): void {
+  async #compareStores(store: SimStore): Promise<void> {
     for (const table of MIRRORED) {
       const { primary, columns } = tableOf(table);
-      const rows = store.rows(table) as unknown as readonly AnyRow[];
+      const rows = (await store.rows(table)) as unknown as readonly AnyRow[];
       const mirrored = [...this.mirror.rows(table)] as unknown as readonly AnyRow[];
       const byKey = new Map(mirrored.map((row) => [keyText(primary.map((name) => row[name] as string)), row]));
       const plain = Object.keys(columns).filter((name) => !["json", "bytes"].includes(columns[name]?.type ?? ""));

@@ -10,6 +10,7 @@ import { CUSTOMER_ID, type Currency } from "./organizations.ts";
 const RETRY_MS = 3_000;
 const STEP_MS = 8_000;
 const MAX_STEPS = 14;
+const MAX_TRIES = 20;
 
 export interface BareOrder {
   readonly name: string;
@@ -32,6 +33,7 @@ export class BareClient {
   isTaken = false;
   readonly #desk: Desk;
   #steps = 0;
+  #tries = 0;
 
   constructor(order: BareOrder, desk: Desk) {
     this.order = order;
@@ -68,6 +70,12 @@ export class BareClient {
       blocked: isBlocked,
       ...(hasInstrument ? { paymentInstrumentId: instrumentIds(name)[0] } : {}),
     });
+    this.#tries += 1;
+    if (put === null && this.#row() !== null && this.#tries > MAX_TRIES) {
+      // It is there, and has gone on since: what is put is refused.
+      this.isDone = true;
+      return;
+    }
     if (put === null) {
       this.#desk.world.tally.reach("order repeated");
       this.#later(this.#desk.world.random.between(1, RETRY_MS), () => this.#make());

@@ -68,7 +68,7 @@ export class Desk {
   }
 
   of<T extends "payout" | "request" | "invoice">(table: T, book: string): Tables[T][] {
-    return [...this.world.mirror.rows(table)].filter((row) => row.organizationId === book) as Tables[T][];
+    return [...this.world.mirror.rows(table)].filter((row) => row.organizationId === book);
   }
 
   /** The version that an act on an order names: its invoice's where there is one. */

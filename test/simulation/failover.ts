@@ -159,7 +159,16 @@ function changesOf(payouts: readonly Payout[], of: { epoch: number; now: number;
 function checkOf(payout: Payout, epoch: number): RecoveryCheck {
   const { organizationId, id: payoutId, providerAccountId, attempt, reference } = payout;
   return {
-    ...{ organizationId, payoutId, epoch, providerAccountId, attempt, reference },
-    ...{ state: "due", fact: null, tries: 0, askedTime: null, version: 1 },
+    organizationId,
+    payoutId,
+    epoch,
+    providerAccountId,
+    attempt,
+    reference,
+    state: "due",
+    fact: null,
+    tries: 0,
+    askedTime: null,
+    version: 1,
   };
 }

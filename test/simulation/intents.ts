@@ -38,7 +38,13 @@ export class Intents {
     const requestHashes = new Set([payout.requestHash]);
     const orderMinor = request.amountMinor;
     this.#intents.set(key, {
-      ...{ organizationId, requestId, reference, amountMinor, currency, requestHashes, orderMinor },
+      organizationId,
+      requestId,
+      reference,
+      amountMinor,
+      currency,
+      requestHashes,
+      orderMinor,
       sentTime: now,
     });
   }

@@ -229,4 +229,74 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (work === null || !needsWake(payout) || errand.operation === "inquire") return ok("stale");',
     replace: 'if (work === null || !needsWake(payout)) return ok("stale");',
   },
+  {
+    name: "lost_revoke_is_done",
+    rule: "A revoke whose answer is lost is not taken as done.",
+    file: "src/core/reversal.ts",
+    find: "hearUnsure(draft, id, unsure, truth);",
+    replace: `if (unsure.operation === "revoke") {
+    endUnpaid(draft, id, "REVOKED", "D2");
+    return;
+  }
+  hearUnsure(draft, id, unsure, truth);`,
+    append: 'import { endUnpaid } from "./facts.ts";\n',
+  },
+  {
+    name: "cancel_repeated_after_loss",
+    rule: "A cancel whose answer is lost is asked about, not sent again.",
+    file: "src/core/reversal.ts",
+    find: 'patchPayout(draft, id, { reversal: "unknown", reversalTime: Math.min(reversalTime ?? draft.now, draft.now) });',
+    replace: `patchPayout(draft, id, { reversal: "due", reversalTime });
+  if (unsure.operation === "cancel") {
+    wakePayout(draft, id, draft.now + 500);
+    return;
+  }`,
+  },
+  {
+    name: "refund_above_paid",
+    rule: "A refund asks for no more than was paid and has not come back.",
+    file: "src/engine/commands/act-executors.ts",
+    find: 'if (amount.value !== null && amount.value > refundable) return said("too_much");',
+    replace:
+      "if (amount.value !== null && amount.value > refundable) return said(refund(doing.draft, null, () => true));",
+  },
+  {
+    name: "reroute_after_plain_revoke",
+    rule: "What a person has revoked goes by another route only where that was said.",
+    file: "src/core/parts.ts",
+    find: 'return last.afterRevoke === "reroute";',
+    replace: "return true;",
+  },
+  {
+    name: "split_exceeds_amount",
+    rule: "The parts of an order are no more than the order.",
+    file: "src/core/dispatch.ts",
+    find: "carve(draft, world, { part: nextPart(draft.payouts), attempt: 1, amountMinor: freshMinor });",
+    replace: `carve(draft, world, {
+    part: nextPart(draft.payouts),
+    attempt: 1,
+    amountMinor: parts === 0 ? freshMinor : draft.request.amountMinor,
+  });`,
+  },
+  {
+    name: "revived_payout_ignored",
+    rule: "A payout that is paid after its end is paid.",
+    file: "src/core/facts.ts",
+    find: "  PROCESS_FAILED: LATE_WALKS,",
+    replace: "  PROCESS_FAILED: {},",
+  },
+  {
+    name: "no_recovery_mode",
+    rule: "After a restore nothing leaves before the providers were asked about it.",
+    file: "src/core/recovery.ts",
+    find: "return lostEnd !== null && payout.createdTime < lostEnd + WATCH_MS;",
+    replace: "return false;",
+  },
+  {
+    name: "no_fence",
+    rule: "An outcome is written only by the holder of the lease, in the present epoch.",
+    file: "src/engine/commands/outcome.ts",
+    find: "const isHolder = work?.fence === errand.fence && errand.epoch === context.moment.epoch;",
+    replace: "const isHolder = true;",
+  },
 ];

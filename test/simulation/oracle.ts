@@ -195,23 +195,12 @@ export class Oracle implements Witness {
   finish(): void {
     for (const operation of this.#provider?.operations ?? []) {
       const payout = this.payoutOf(operation.customer.secret, operation.reference);
-      if (payout === null && this.#isOrderLeftToPerson(operation))
-        this.#tally.reach("a forgotten payout is left to a person");
+      // What was forgotten and never came up again is found by reconciliation with the provider's report, not by us.
+      if (payout === null && this.#hasForgotten) this.#tally.reach("an operation is left to reconciliation");
       else if (payout === null) {
         this.#tally.judge("lost", `${operation.reference} is in the book, ${operation.status}, and nowhere else`);
       } else if (!payout.moderationRequired) this.#compare(payout, true);
     }
-  }
-
-  #isOrderLeftToPerson({ customer, payee }: Operation): boolean {
-    const organizationId = this.#places.get(customer.secret)?.organizationId;
-    for (const payout of this.#mirror.rows("payout")) {
-      const invoice = this.#mirror.get("invoice", [payout.organizationId, payout.invoiceId ?? ""]);
-      const order = invoice?.referenceId ?? payout.requestId;
-      const isOf = payout.organizationId === organizationId && order === orderOfPayee(payee);
-      if (isOf && this.isLeftToPerson(payout)) return true;
-    }
-    return false;
   }
 
   #compare(payout: Payout, isEnd: boolean): void {
@@ -229,7 +218,9 @@ export class Oracle implements Witness {
     const isBehind =
       operation !== undefined &&
       (payout.processedMinor !== operation.paidMinor || payout.returnedMinor !== operation.returnedMinor);
-    if (isAhead || (isEnd && isBehind)) this.#tally.judge("false_final", `${isTold}, ${isBook}`);
+    // Pulled back after it was paid: it came to nothing either way.
+    const isNothing = says === "not_paid" && operation !== undefined && heldByPayee(operation) === 0n;
+    if (isAhead || (isEnd && isBehind && !isNothing)) this.#tally.judge("false_final", `${isTold}, ${isBook}`);
   }
 
   operationOf(payout: Payout): Operation | undefined {

@@ -111,6 +111,10 @@ export class OrderAudit {
       this.#tally.judge("no_intent", `the request of payout ${after.id} is built anew`);
     }
     if (before.status !== after.status) this.#noteEnd(after);
+    if (before.reversal === "unknown" && before.status !== after.status) {
+      if (after.status === "REVOKED") this.#tally.reach("a lost revoke had worked");
+      if (after.status === "CANCEL_FAILED") this.#tally.reach("a lost cancel had not worked");
+    }
   }
 
   /** A further attempt stands on stored evidence that the one before is not paid. */
@@ -118,6 +122,8 @@ export class OrderAudit {
     const others = this.#mirror.payoutsOf(payout.organizationId, payout.requestId);
     const before = others.find((each) => each.part === payout.part && each.attempt === payout.attempt - 1);
     if (payout.attempt > 1) this.#tally.reach("next attempt");
+    if (before?.evidence === "D3") this.#tally.reach("next attempt after D3");
+    if (before?.status === "REVOKED") this.#tally.reach("next attempt after a revoke");
     const isUnpaid = before !== undefined && PAYOUT_MEANING[before.status].class === "not_paid";
     const isBetrayed = this.#oracle.isBetrayed(payout.organizationId, payout.requestId);
     const isProven = before?.evidence !== null && (isUnpaid || isBetrayed);

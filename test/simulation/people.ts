@@ -220,6 +220,7 @@ export class People {
 }
 
 function sameJson(a: unknown, b: unknown): boolean {
-  const text = (value: unknown): string => JSON.stringify(Object.entries(value ?? {}).sort());
+  const text = (value: unknown): string =>
+    JSON.stringify(Object.entries(value ?? {}).sort(([x], [y]) => (x < y ? -1 : 1)));
   return text(a) === text(b);
 }

@@ -155,7 +155,10 @@ export class SimProcess implements Owner {
     if (!this.isAlive) return;
     // The database was away for a moment, or broke off: that is reported, and it is no bug.
     if (error instanceof OutcomeUnknown) this.#around.tally.reach(`commit unknown to ${what.split(" ")[0]}`);
-    else if (/InvariantBroken: the story of payout/.test(String(error)) && this.#around.hasForgotten()) {
+    else if (
+      /InvariantBroken: (the story of payout|payout \S+ is part of its story)/.test(String(error)) &&
+      this.#around.hasForgotten()
+    ) {
       this.#around.tally.reach("outcome of a forgotten payout");
     } else if (error instanceof StoreUnavailable) this.#around.tally.reach("database unavailable");
     else this.#around.tally.judge("broken", `${this.name}, ${what}: ${describe(error)}`);

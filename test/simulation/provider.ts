@@ -145,6 +145,7 @@ export class Provider {
     const before = this.#known.get(key);
     if (before !== undefined && !this.#isForgotten(before)) {
       this.world.tally.reach("duplicate reference refused");
+      if (this.world.tally.faults.has("crash")) this.world.tally.reach("DUPLICATED_ID after a crash");
       return refusal(409, "duplicate_reference", { reference });
     }
     const { tally, scheduler } = this.world;

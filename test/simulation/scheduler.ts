@@ -28,6 +28,8 @@ const isBefore = (a: Planned, b: Planned): boolean => (a.time === b.time ? a.seq
 
 export class Scheduler {
   readonly trace: Trace;
+  /** What happens outside of virtual time and has to end before it goes on; null: nothing does. */
+  outside: () => Promise<void> | null = () => null;
   readonly #heap: Planned[] = [];
   #now = 0;
   #sequence = 0;
@@ -60,7 +62,7 @@ export class Scheduler {
 
   /** Lets events happen until nothing is planned, `isOver` says so, or the next one lies after `until`. */
   async run(until: number, isOver: () => boolean): Promise<void> {
-    await drained();
+    await this.#settled();
     for (let next = this.#heap[0]; next !== undefined && next.time <= until; next = this.#heap[0]) {
       this.#pop();
       const { owner, task } = next;
@@ -75,8 +77,16 @@ export class Scheduler {
       this.#steps += 1;
       if (next.label !== "") this.note(owner, next.label);
       task();
-      await drained();
+      await this.#settled();
       if (isOver()) return;
+    }
+  }
+
+  async #settled(): Promise<void> {
+    await drained();
+    for (let waits = this.outside(); waits !== null; waits = this.outside()) {
+      await waits;
+      await drained();
     }
   }
 

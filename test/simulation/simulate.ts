@@ -18,11 +18,13 @@ import { DatabaseClock } from "./clock.ts";
 import { Cluster } from "./cluster.ts";
 import { Desk, type DeskWorld } from "./desk.ts";
 import { Failover } from "./failover.ts";
+import { Locks } from "./locks.ts";
 import { httpPort } from "./network.ts";
 import { Operators } from "./operators.ts";
 import { furnish, organizationsOf, placesOf, type SimOrganization } from "./organizations.ts";
 import { People } from "./people.ts";
 import { drawPlan, type Plan } from "./plan.ts";
+import type { SimStore } from "./postgres-store.ts";
 import { describe } from "./process.ts";
 import { Provider } from "./provider.ts";
 import { Random } from "./random.ts";
@@ -44,6 +46,10 @@ const PUBLIC_URL = "http://bursar.simulated";
 export interface SimulationOptions {
   /** The connector under test; the sandbox's own unless a test wires a broken one. */
   readonly connector?: Connector;
+  /** The store behind the processes; in memory unless this opens another. `now`: what its clock has to show. */
+  readonly openStore?: (now: () => number) => Promise<SimStore>;
+  /** Whether the database never goes back to an earlier commit: only the one in memory can. */
+  readonly isSteady?: boolean;
   /** Told of every line of the trace. */
   readonly print?: (line: string) => void;
 }
@@ -66,7 +72,22 @@ export interface Report {
 
 export async function simulate(seed: number, options: SimulationOptions = {}): Promise<Report> {
   const simulation = new Simulation(seed, options);
-  return simulation.run();
+  await simulation.open();
+  try {
+    return await simulation.run();
+  } finally {
+    await simulation.close();
+  }
+}
+
+function inMemory(store: MemoryStore): SimStore {
+  return {
+    commit: (organizations, options, body) => store.commit(organizations, options, body),
+    due: (limit) => store.due(limit),
+    rows: async (name) => store.rows(name),
+    idle: () => null,
+    close: async () => {},
+  };
 }
 
 /** The connector of a provider that forgets a reference after so long, as its truth sheet says. */
@@ -77,12 +98,14 @@ function withRetention(connector: Connector, retentionMs: number | null): Connec
 }
 
 class Simulation {
+  readonly #options: SimulationOptions;
   readonly #random: Random;
   readonly #plan: Plan;
   readonly #scheduler: Scheduler;
   readonly #tally: Tally;
   readonly #weather: Weather;
-  readonly #store: MemoryStore;
+  readonly #memory: MemoryStore;
+  #store: SimStore;
   readonly #vault: Vault;
   readonly #connector: Connector;
   readonly #organizations: readonly SimOrganization[];
@@ -97,14 +120,17 @@ class Simulation {
 
   constructor(seed: number, options: SimulationOptions) {
     const random = new Random(`bursar ${seed}`);
+    this.#options = options;
     this.#random = random;
-    this.#plan = drawPlan(seed, random.stream("plan"));
+    const plan = drawPlan(seed, random.stream("plan"));
+    this.#plan = options.isSteady === true ? { ...plan, failover: null } : plan;
     const scheduler = new Scheduler(new Trace(options.print ?? null));
     this.#scheduler = scheduler;
     this.#tally = new Tally(() => scheduler.now);
     this.#weather = new Weather(this.#plan, random.stream("weather"), { scheduler, tally: this.#tally });
     this.#clock = new DatabaseClock(scheduler, EPOCH);
-    this.#store = memoryStore({ clock: this.#clock });
+    this.#memory = memoryStore({ clock: this.#clock });
+    this.#store = inMemory(this.#memory);
     const keys = random.stream("keys");
     this.#vault = new Vault(keys.bytes(KEY_BYTES), { bytes: (count) => keys.bytes(count) });
     this.#connector = withRetention(options.connector ?? sandbox, this.#plan.retentionMs);
@@ -130,6 +156,17 @@ class Simulation {
     this.#bareClients = this.#workload.bare.map((order) => new BareClient(order, desk));
   }
 
+  async open(): Promise<void> {
+    const { openStore } = this.#options;
+    if (openStore === undefined) return;
+    this.#store = await openStore(() => this.#clock.now());
+    this.#scheduler.outside = () => this.#store.idle();
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
   #drawWorkload(): Workload {
     const { payouts: count, safetyMs: withinMs, organizations, bare, splits } = this.#plan;
     const of = { count, withinMs, now: EPOCH, bare, splits };
@@ -151,7 +188,11 @@ class Simulation {
 
   #buildCluster(): Cluster {
     const stores = {
-      store: this.#store,
+      store: {
+        commit: (organizations, options, body) => this.#store.commit(organizations, options, body),
+        due: (limit) => this.#store.due(limit),
+      } satisfies Store,
+      locks: new Locks(this.#scheduler),
       tally: this.#tally,
       weather: this.#weather,
       random: this.#random.stream("store"),
@@ -212,7 +253,7 @@ class Simulation {
     await this.#scheduler.run(this.#plan.safetyMs + LIVENESS_MS, this.#restCheck());
     const rested = this.#scheduler.now;
     await this.#scheduler.run(rested + TAIL_MS, () => false);
-    this.#auditor.finish(this.#store, this.#clients, this.#bareClients);
+    await this.#auditor.finish(this.#store, this.#clients, this.#bareClients);
     return this.#report(rested - this.#plan.safetyMs);
   }
 
@@ -224,7 +265,7 @@ class Simulation {
       weather: this.#weather,
       random: this.#random.stream("failover"),
       clock: this.#clock,
-      store: this.#store,
+      store: this.#memory,
       watched: this.#watchedStore(),
       auditor: this.#auditor,
       struck: (sinceMs) => this.#callbacks.repeatSince(sinceMs),
@@ -292,10 +333,11 @@ class Simulation {
     const ends = new Map<string, number>();
     const end = (name: string): void => void ends.set(name, (ends.get(name) ?? 0) + 1);
     for (const client of this.#clients) if (client.invoiceId === null) end(client.isDone ? "refused" : "unanswered");
-    for (const request of this.#store.rows("request")) {
+    const { mirror } = this.#auditor;
+    for (const request of mirror.rows("request")) {
       if (request.invoiceId === null) end(`bare ${request.dispatchStatus}`);
     }
-    for (const invoice of this.#store.rows("invoice")) {
+    for (const invoice of mirror.rows("invoice")) {
       end(invoice.moderationRequired ? `${invoice.status} in moderation` : invoice.status);
     }
     return {
@@ -304,7 +346,7 @@ class Simulation {
       hash: this.#scheduler.trace.digest(),
       steps: this.#scheduler.steps,
       orders: this.#clients.length + this.#bareClients.length,
-      payouts: this.#store.rows("payout").length,
+      payouts: [...mirror.rows("payout")].length,
       ends,
       restedMs,
       faults: this.#tally.faults,

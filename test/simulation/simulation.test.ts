@@ -4,10 +4,12 @@ import type { Connector } from "../../src/connectors/contract.ts";
 import { gullible, hasty, impatient } from "./broken.ts";
 import { FAULTS } from "./plan.ts";
 import { seedsFrom, simulateMany } from "./pool.ts";
+import { simulateOnBoth } from "./postgres.ts";
 import { type Report, simulate } from "./simulate.ts";
+import { shortages } from "./sometimes.ts";
 import type { Verdict } from "./tally.ts";
 
-const SEEDS = 200;
+const SEEDS = 500;
 /** Two cores are shared by all tiers. */
 const WORKERS = 2;
 
@@ -26,21 +28,31 @@ describe("the product under simulated faults", () => {
 
   test("in them, faults of every kind strike and every evidence is found", () => {
     const met = new Set(reports.flatMap(({ faults, reached }) => [...faults.keys(), ...reached.keys()]));
-    const situations = [
-      "asked answer_differs",
-      "forged callback refused",
-      "dropped before the first byte",
-      "next attempt",
-      "evidence D1",
-      "evidence D2",
-      "evidence D3",
-    ];
+    const situations = ["asked answer_differs", "forged callback refused", "dropped before the first byte"];
     for (const name of [...Object.keys(FAULTS), ...situations]) ok(met.has(name), `${name} was never met`);
+  });
+
+  test("in them, what is rare is met as often as so many seeds should", () => {
+    const reached = new Map<string, number>();
+    for (const report of reports) {
+      for (const [name, count] of report.reached) reached.set(name, (reached.get(name) ?? 0) + count);
+    }
+    deepEqual(shortages(reached, SEEDS), []);
   });
 
   for (const [seed, what] of REMEMBERED) {
     test(`seed ${seed}: ${what}`, async () => {
       deepEqual((await simulate(seed)).found, []);
+    });
+  }
+});
+
+describe("on the real database", () => {
+  for (const seed of [1, 2, 3]) {
+    test(`seed ${seed} has the trace that it has in memory`, async () => {
+      const { memory, postgres } = await simulateOnBoth(seed);
+      deepEqual(postgres.found, []);
+      equal(postgres.hash, memory.hash);
     });
   }
 });

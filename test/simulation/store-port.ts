@@ -4,15 +4,16 @@
  */
 import { OutcomeUnknown, StoreRefused, StoreUnavailable } from "../../src/core/faults.ts";
 import type { Changes, Store, Tx } from "../../src/engine/ports.ts";
-import type { MemoryStore } from "../support/memory-store.ts";
 import type { DatabaseClock } from "./clock.ts";
+import type { Locks } from "./locks.ts";
 import { type Connection, describe, never, ProcessDied, type SimProcess } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { Tally } from "./tally.ts";
 import type { Weather } from "./weather.ts";
 
 export interface StoreWorld {
-  readonly store: MemoryStore;
+  readonly store: Store;
+  readonly locks: Locks;
   readonly tally: Tally;
   readonly weather: Weather;
   readonly random: Random;
@@ -47,13 +48,14 @@ interface Asked<T> {
 async function commit<T>(world: StoreWorld, process: SimProcess, asked: Asked<T>): Promise<T> {
   await asked.pause();
   const connection = process.connect();
-  const leave = world.clock.enter();
   const isUnknown = world.weather.strikes("commit_unknown", process);
   const takesEffect = !isUnknown || world.random.chance(0.5);
   let saved: Changes | null = null;
   let result: T;
+  const taken = await world.locks.take(asked.organizations, asked.options.skipLocked === true);
+  const leave = world.clock.enter();
   try {
-    result = await world.store.commit(asked.organizations, asked.options, async (tx) => {
+    const commit = world.store.commit(taken, asked.options, async (tx) => {
       // It may have waited for a lock: the connection may have ended meanwhile.
       const decided = await connection.guard(decide(tx, connection, asked));
       await connection.guard(asked.pause());
@@ -63,6 +65,11 @@ async function commit<T>(world: StoreWorld, process: SimProcess, asked: Asked<T>
       saved = decided.changes;
       return decided;
     });
+    // Also for the dead, whose callers never hear of it.
+    result = await commit.finally(() => {
+      world.locks.release(taken);
+      leave();
+    });
   } catch (error) {
     if (!process.isAlive) return await never();
     judge(world.tally, error);
@@ -70,7 +77,6 @@ async function commit<T>(world: StoreWorld, process: SimProcess, asked: Asked<T>
     throw error;
   } finally {
     connection.close();
-    leave();
   }
   if (saved !== null) world.committed(saved, process);
   if (process.crashesAt("after_commit")) return await never();

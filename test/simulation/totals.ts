@@ -2,6 +2,7 @@
 import { sha256 } from "../../src/core/ids.ts";
 import { CRASH_POINTS, FAULTS } from "./plan.ts";
 import type { Report } from "./simulate.ts";
+import { SOMETIMES, shortages } from "./sometimes.ts";
 import { VERDICTS, type Verdict } from "./tally.ts";
 
 const REPORTED_SEEDS = 10;
@@ -69,6 +70,11 @@ export function print(totals: Totals, seconds: number): void {
   );
   console.log(`ends:    ${list(totals.ends)}`);
   console.log(`reached: ${list(totals.reached)}`);
+  console.log("sometimes:");
+  for (const name of SOMETIMES) console.log(`  ${String(totals.reached.get(name) ?? 0).padStart(8)}  ${name}`);
+  for (const { name, reached, least } of shortages(totals.reached, seeds)) {
+    console.log(`too seldom: ${name}, ${reached} times instead of ${least}`);
+  }
   const unreached = Object.keys(CRASH_POINTS).filter((point) => !totals.reached.has(`crash ${point}`));
   if (unreached.length > 0) console.log(`never:   ${unreached.map((point) => `crash ${point}`).join(", ")}`);
   const verdicts = (Object.keys(VERDICTS) as Verdict[]).map((name) => `${name} ${totals.verdicts.get(name) ?? 0}`);
