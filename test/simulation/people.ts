@@ -123,7 +123,8 @@ export class People {
       case "planned":
         return what(random.pick(["process", "terminate"]));
       case "open": {
-        const kind = random.pick(["inquire", "revoke", "revoke", "evidence", "repeat", "terminate"] as const);
+        const isUnknown = payout.status === "INVOKING" && payout.send === "unknown";
+        const kind = random.weighted({ inquire: 1, revoke: 2, evidence: 1, repeat: isUnknown ? 6 : 1, terminate: 1 });
         if (kind === "revoke") return what(kind, { then: random.pick(["stop", "reroute"]) });
         if (kind === "repeat" && this.#isProposed(payout)) return null;
         return kind === "evidence" ? this.#evidence(payout) : what(kind);

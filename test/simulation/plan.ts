@@ -101,9 +101,10 @@ const RATES = [0.03, 0.1, 0.3, 0.6] as const;
 
 /**
  * Moods that chance alone would hardly ever put together. `slow_sender`: requests leave as late as they may, arrive as
- * late as they may, and whoever sent them cannot report: the worst case that the wait window is made for.
+ * late as they may, and whoever sent them cannot report: the worst case that the wait window is made for. `deaf`: hardly
+ * an answer is heard, so that people let orders go once more that are there already.
  */
-const MOODS = { mixed: 8, slow_sender: 4, calm: 0.5 } as const;
+const MOODS = { mixed: 8, slow_sender: 4, deaf: 0.8, calm: 0.5 } as const;
 
 export function drawPlan(seed: number, random: Random): Plan {
   const mood = random.weighted(MOODS);
@@ -195,6 +196,18 @@ function inMood(plan: Plan, mood: keyof typeof MOODS): Plan {
         hasStalls: false,
         sparesInquiries: true,
         crashPoints: { ...NO_CRASHES, after_leaving: 0.5 },
+      };
+    case "deaf":
+      return {
+        ...plan,
+        processes: plan.processes.map((each) => ({ ...each, isWorking: true })),
+        faults: { ...NO_FAULTS, lost_answer: 0.9, lost_request: 0.75, callback_delayed: 1, crash: 1 },
+        hasStalls: false,
+        sparesInquiries: false,
+        crashPoints: NO_CRASHES,
+        actsPerMinute: 30,
+        safetyMs: 120_000,
+        retentionMs: 60_000,
       };
     case "calm":
       return { ...plan, faults: NO_FAULTS, crashPoints: NO_CRASHES, hasStalls: false };

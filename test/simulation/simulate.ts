@@ -263,6 +263,7 @@ class Simulation {
       inquire: (payout) => void desk.act({ kind: "inquire", about: payout, of: "payout" }),
       scheduler: this.#scheduler,
       weather: this.#weather,
+      tally: this.#tally,
       random: this.#random.stream("failover"),
       clock: this.#clock,
       store: this.#memory,

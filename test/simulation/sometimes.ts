@@ -49,7 +49,6 @@ export const SOMETIMES = [
   "next attempt after D3",
   "next attempt after a revoke",
   "outcome of a forgotten payout",
-  "provider forgot a key",
   "provider paid again",
   "provider revived",
 ] as const;
