@@ -207,10 +207,10 @@ function makeOne(draft: Draft, world: World): boolean {
   const { again, freshMinor, hasLost } = plannable(draft.request, draft.payouts);
   // What is lost already makes the whole impossible: without `allowPartially` a person says how it goes on.
   if (hasLost && !draft.request.allowPartially) return false;
-  const [retry] = again;
-  if (retry !== undefined) {
-    const { part, attempts } = retry.part;
-    return carve(draft, world, { part, attempt: attempts + 1, amountMinor: retry.amountMinor });
+  for (const { part, amountMinor } of again) {
+    if (carve(draft, world, { part: part.part, attempt: part.attempts + 1, amountMinor })) return true;
+    // A part for which no route is left is lost, too.
+    if (!draft.request.allowPartially) return false;
   }
   const parts = partsOf(draft.payouts).length;
   const mayHaveMore = parts === 0 || (draft.request.isSplit && parts < MAX_PARTS);
@@ -341,7 +341,7 @@ function close(draft: Draft, to: "PROCESSED" | "PARTIALLY_PROCESSED" | "FAILED" 
   if (!isDirect) walkTo(draft, draft.request.dispatchStatus === "PENDING" ? "PENDING" : "DISPATCHING");
   const last = draft.payouts.at(-1);
   if (last !== undefined) patchRequest(draft, { resolution: last.resolution });
-  closeHold(draft);
+  closeHold(draft, to === "PROCESSED");
   moveRequest(draft, to);
   foldPayouts(draft);
   draft.closedItems.push({ subject: draft.request.id, reason: "partly_paid" });
@@ -354,15 +354,16 @@ function reopenIfRevived(draft: Draft): void {
   const reversing = draft.payouts.some(isReversing);
   if (reversing || returnedMinor(draft.payouts) > returnedMinor(draft.before.payouts)) {
     startReversal(draft);
-    if (reversing) tellRefund(draft);
-    else endReversal(draft);
-    return;
+    if (reversing) {
+      tellRefund(draft);
+      return;
+    }
   }
-  if (draft.request.dispatchStatus === "CANCELING") endReversal(draft);
+  endReversal(draft);
   const { request } = draft;
   const to = revivedStatus(draft);
   if (to === null || to === request.dispatchStatus || REQUEST.find(request.dispatchStatus, to) === undefined) return;
-  closeHold(draft);
+  closeHold(draft, to === "PROCESSED");
   moveRequest(draft, to);
 }
 
@@ -379,8 +380,9 @@ function returnedMinor(payouts: readonly Payout[]): bigint {
   return payouts.reduce((sum, payout) => sum + payout.returnedMinor, 0n);
 }
 
+/** Nothing where the workflow has no way there: an order that was never paid, or waits for what was revived. */
 function startReversal(draft: Draft): void {
-  if (draft.request.dispatchStatus !== "CANCELING") moveRequest(draft, "CANCELING");
+  if (REQUEST.find(draft.request.dispatchStatus, "CANCELING") !== undefined) moveRequest(draft, "CANCELING");
 }
 
 /**
@@ -388,7 +390,7 @@ function startReversal(draft: Draft): void {
  * `refund_pending` once the answer is unknown or awaited.
  */
 function tellRefund(draft: Draft): void {
-  if (draft.invoice === null) return;
+  if (draft.invoice === null || draft.request.dispatchStatus !== "CANCELING") return;
   const reversing = draft.payouts.filter(isReversing);
   const isAwaited = reversing.some(
     ({ moderationRequired, reversal }) => moderationRequired || (reversal !== "due" && reversal !== "open"),

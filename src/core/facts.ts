@@ -7,7 +7,7 @@ import { flag, hearUnsure, inquireLater, type SendTruth, said, unflag } from "./
 import { max } from "./money.ts";
 import type { Evidence, Operation, Payout, PayoutStatus } from "./payout.ts";
 import { PAYOUT, PAYOUT_MEANING } from "./payout.ts";
-import type { Fact } from "./resolution.ts";
+import { type Fact, resolutionRow } from "./resolution.ts";
 import { assert } from "./result.ts";
 import { isReversalLost, isStillReversing, leaveReversal } from "./reversal-rules.ts";
 import { endFlight, postPaid, postReturned } from "./settlement.ts";
@@ -87,7 +87,12 @@ export const WALKS: Readonly<Record<PayoutStatus, Walks>> = {
     paid_part: ["CANCEL_FAILED"],
   },
   CANCEL_FAILED: PAID_WALKS,
-  CANCELLED: { pending: ["PENDING"], held: ["PENDING"], paid: ["PROCESSED"] },
+  CANCELLED: {
+    pending: ["PENDING"],
+    held: ["PENDING"],
+    paid: ["PROCESSED"],
+    paid_part: ["PENDING", "PARTIALLY_PROCESSED"],
+  },
   REVOKED: LATE_WALKS,
   INVOKE_FAILED: LATE_WALKS,
   PROCESS_FAILED: LATE_WALKS,
@@ -130,7 +135,8 @@ export function hearFact(draft: Draft, id: string, heard: Heard, truth: SendTrut
     inquireLater(draft, id, truth);
     return;
   }
-  if (answer.fact === "unknown") {
+  // A part without a figure says nothing about money.
+  if (answer.fact === "unknown" || (answer.fact === "paid_part" && answer.paidMinor === undefined)) {
     hearUnsure(draft, id, { operation, resolution: answer.resolution, answer }, truth);
     return;
   }
@@ -202,7 +208,7 @@ function walkOf(payout: Payout, heard: Heard): Walk {
 function paidOf(payout: Payout, answer: Answer): bigint {
   const { processedMinor, returnedMinor } = payout;
   const isAllBack = processedMinor > 0n && returnedMinor === processedMinor;
-  if (isAllBack && answer.fact !== "paid") return processedMinor;
+  if (isAllBack && answer.fact !== "paid" && answer.fact !== "paid_part") return processedMinor;
   if (isAllBack) return processedMinor + (answer.paidMinor ?? payout.amountMinor) - (answer.returnedMinor ?? 0n);
   if (answer.paidMinor !== undefined) return answer.paidMinor;
   const isAllPaid = answer.fact === "paid" || (answer.fact === "returned" && processedMinor === 0n);
@@ -238,8 +244,12 @@ export function endUnpaid(draft: Draft, id: string, to: PayoutStatus, evidence: 
   assert(PAYOUT_MEANING[to].class === "not_paid", `${to} is not an unpaid end`);
   movePayout(draft, id, to);
   endFlight(draft, id);
-  const { resolution } = patchPayout(draft, id, { evidence });
+  const payout = patchPayout(draft, id, { evidence });
+  const { resolution } = payout;
   if (resolution === "INVALID_DETAILS") patchRequest(draft, { areDetailsRefused: true });
+  if (resolution !== null && evidence !== "D4" && resolutionRow(resolution).shutsAccount === true) {
+    draft.shutAccounts.set(payout.providerAccountId, resolution);
+  }
   leaveReversal(draft, id);
   unflag(draft, id);
   wakePayout(draft, id, null);

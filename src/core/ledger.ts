@@ -230,13 +230,18 @@ export interface Returned {
   readonly shareMinor: bigint;
   /** Came back of what stood in suspense, or beyond what was paid (an incident of its own). */
   readonly suspenseMinor: bigint;
+  /** Came back of what an incident had cost us. */
+  readonly lossMinor: bigint;
 }
 
 /** Money that came back stands at the provider and is the merchant's again. */
 export function returned(p: PayoutParties, what: Returned): Posting {
   const place = atProvider(p.depositAccountId, p.currency);
   const cause = `returned:${what.upToMinor}`;
-  const beyond = move(place, own("incident_suspense", p.currency), what.suspenseMinor);
+  const beyond = [
+    ...move(place, own("incident_suspense", p.currency), what.suspenseMinor),
+    ...move(place, own("incident_loss", p.currency), what.lossMinor),
+  ];
   if (p.accountCurrency === null) {
     return posting(p.payoutId, cause, move(place, clearing(p.websiteId, p.currency), what.returnedMinor), beyond);
   }

@@ -7,6 +7,7 @@ import { hear } from "./news.ts";
 import type { Payout } from "./payout.ts";
 import { isPlannedOrOpen, PAYOUT_MEANING } from "./payout.ts";
 import { start, type World } from "./payout-plan.ts";
+import { REQUEST } from "./request.ts";
 import { askCancel, isCancellable } from "./reversal.ts";
 import { leaveReversal } from "./reversal-rules.ts";
 import { awaitsDecision, type Draft, foldPayouts, movePayout, patchPayout, payoutOf, wakePayout } from "./story.ts";
@@ -61,7 +62,8 @@ function answerOf(payout: Payout, { says }: Verdict, figure: bigint): Answer {
 export function processPayout(draft: Draft, world: World, id: string): ActObstacle | null {
   const payout = payoutOf(draft, id);
   const { blocked, endAsked } = draft.request;
-  if (payout.status !== "READY" || !payout.isManual || blocked || endAsked !== null) return "in_this_status";
+  const isWaiting = payout.status === "READY" && payout.isManual && !payout.moderationRequired;
+  if (!isWaiting || blocked || endAsked !== null) return "in_this_status";
   patchPayout(draft, id, { isManual: false });
   start(draft, world, id);
   return null;
@@ -139,6 +141,8 @@ export function refund(
   mayCancel: (payout: Payout, isPart: boolean) => boolean,
 ): ActObstacle | null {
   if (draft.payouts.some((payout) => payout.status === "CANCELLING" || isPlannedOrOpen(payout))) return "in_flight";
+  // Before it has settled a person accepts what is paid, or takes it back.
+  if (REQUEST.find(draft.request.dispatchStatus, "CANCELING") === undefined) return "in_this_status";
   let left = serviceMinor;
   const newestFirst = draft.payouts.filter(isCancellable).toReversed();
   for (const payout of newestFirst) {

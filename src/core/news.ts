@@ -113,7 +113,10 @@ function hearNotNow(draft: Draft, payout: Payout, resolution: Resolution, retryA
 function hearRefusal(draft: Draft, payout: Payout, answer: Answer, truth: SendTruth): void {
   const isOnly = payout.status === "INVOKING" && payout.sends === 1 && payout.send === "open";
   const isEchoRight = differences(payout, answer).length === 0;
-  if (!isOnly || !isEchoRight || resolutionRow(answer.resolution).mayHaveMoved !== false) {
+  // Without a reason only a clear *failed* is a no.
+  const { mayHaveMoved } = resolutionRow(answer.resolution);
+  const isNo = mayHaveMoved === false || (answer.resolution === "OK" && answer.fact === "failed");
+  if (!isOnly || !isEchoRight || !isNo) {
     // The refusal of a repeat is evidence of nothing: it may be about the repeat alone.
     hearUnsure(draft, payout.id, { operation: "invoke", resolution: answer.resolution, answer }, truth);
     return;
@@ -125,9 +128,6 @@ function hearRefusal(draft: Draft, payout: Payout, answer: Answer, truth: SendTr
     resolutionOf: "invoke",
   });
   endUnpaid(draft, payout.id, "INVOKE_FAILED", "D1");
-  if (resolutionRow(answer.resolution).shutsAccount === true) {
-    draft.shutAccounts.set(payout.providerAccountId, answer.resolution);
-  }
 }
 
 /** "Never heard of it" is evidence D3 only after the wait window, and only from a provider that lists everything. */

@@ -46,7 +46,10 @@ export function isStop(payout: Payout): boolean {
  * Whether the machine may make another payout of a part: the last one is proven unpaid, attempts are left, and nothing
  * of the part came back. What was revoked is paid by another route only if whoever revoked it said so.
  */
-export function mayTryAgain(part: Part, request: Pick<PayoutRequest, "attemptsLimit">): boolean {
+export function mayTryAgain(
+  part: Part,
+  request: Pick<PayoutRequest, "attemptsLimit" | "paymentInstrumentId">,
+): boolean {
   const { last } = part;
   if (part.isReturned || part.attempts >= request.attemptsLimit) return false;
   switch (last.status) {
@@ -55,7 +58,8 @@ export function mayTryAgain(part: Part, request: Pick<PayoutRequest, "attemptsLi
     case "CREATE_FAILED":
     case "INVOKE_FAILED":
     case "PROCESS_FAILED":
-      return isProvenUnpaid(last) && !isStop(last);
+      // Another instrument lifts a stop: it was about the payee, or the payee's details.
+      return isProvenUnpaid(last) && (!isStop(last) || last.paymentInstrumentId !== request.paymentInstrumentId);
     default:
       return false;
   }
@@ -94,18 +98,40 @@ export interface Capacity {
   readonly maxMinor: bigint;
 }
 
+/** So many routes are tried in combination: more than a scheme has in practice, and few enough to try them all. */
+const MAX_COMBINED = 8;
+
+/**
+ * The least amount, at least `leastMinor`, that can be paid: by some of the routes once each, and by one of them any
+ * number of times besides.
+ */
+function leastPayable(able: readonly Capacity[], leastMinor: bigint): bigint {
+  const combined = able.slice(0, MAX_COMBINED);
+  let best: bigint | null = null;
+  for (let subset = 0; subset < 2 ** combined.length; subset += 1) {
+    const once = combined.filter((_, index) => (subset & (1 << index)) !== 0);
+    const from = once.reduce((sum, { minMinor }) => sum + minMinor, 0n);
+    const upTo = once.reduce((sum, { maxMinor }) => sum + maxMinor, 0n);
+    for (const { minMinor, maxMinor } of able) {
+      const times = max(0n, (leastMinor - upTo + maxMinor - 1n) / maxMinor);
+      const payable = max(leastMinor, from + times * minMinor);
+      if (best === null || payable < best) best = payable;
+    }
+  }
+  return best ?? leastMinor;
+}
+
 /**
  * How much of `amountMinor` to give to the next part, where no route carries all of it: as much as the first route of
- * the scheme can carry such that the rest can still be paid. Null: nothing of it can be carried that way.
+ * the scheme can carry such that the rest can still be paid, in as many parts as that takes. Null: nothing of it can
+ * be carried that way.
  */
 export function cut(amountMinor: bigint, capacities: readonly Capacity[]): bigint | null {
   const able = capacities.filter(({ minMinor, maxMinor }) => maxMinor > 0n && maxMinor >= minMinor);
-  if (able.length === 0) return null;
-  const least = able.map(({ minMinor }) => max(minMinor, 1n)).reduce((a, b) => min(a, b));
   for (const { minMinor, maxMinor } of able) {
-    const most = min(maxMinor, amountMinor);
-    const rest = amountMinor - most;
-    const chunk = rest === 0n || rest >= least ? most : amountMinor - least;
+    if (maxMinor >= amountMinor && amountMinor >= minMinor) return amountMinor;
+    const leastRest = amountMinor - min(maxMinor, amountMinor - 1n);
+    const chunk = amountMinor - leastPayable(able, leastRest);
     if (chunk > 0n && chunk >= minMinor) return chunk;
   }
   return null;

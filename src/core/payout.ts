@@ -199,6 +199,8 @@ export interface Payout {
   readonly returnedMinor: bigint;
   /** What was paid beyond everything that the order covers, and has not come back: it stands in suspense. */
   readonly incidentMinor: bigint;
+  /** What of that a person has settled as our own loss, and has not come back. */
+  readonly lossMinor: bigint;
   readonly reversal: Reversal;
   /** The last instant at which the request of the reversal could have left us. */
   readonly reversalTime: number | null;
@@ -229,6 +231,7 @@ export const NOTHING_PAID = {
   processedMinor: 0n,
   returnedMinor: 0n,
   incidentMinor: 0n,
+  lossMinor: 0n,
   reversal: "none",
   reversalTime: null,
   reversalNotNows: 0,

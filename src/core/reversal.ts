@@ -8,7 +8,7 @@ import { notNowDelayMs } from "./backoff.ts";
 import { hearUnsure, inquireLater, type SendTruth, said, unflag } from "./doubt.ts";
 import { hearFact } from "./facts.ts";
 import type { AfterRevoke, Payout, PayoutStatus } from "./payout.ts";
-import type { Resolution } from "./resolution.ts";
+import { type Resolution, resolutionRow } from "./resolution.ts";
 import { leaveReversal } from "./reversal-rules.ts";
 import { type Draft, movePayout, patchPayout, payoutOf, wakePayout } from "./story.ts";
 
@@ -87,6 +87,11 @@ export function hearReversal(draft: Draft, id: string, news: ReversalNews, truth
       return;
     }
     case "refused":
+      // Behind some words money may have moved although they sound final.
+      if (resolutionRow(answer.resolution).mayHaveMoved === true) {
+        hearLost(draft, id, { operation, resolution: answer.resolution, answer }, truth);
+        return;
+      }
       patchPayout(draft, id, said(answer));
       refuse(draft, id, { operation, resolution: answer.resolution }, truth);
       return;

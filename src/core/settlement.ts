@@ -62,9 +62,12 @@ function coverable(draft: Draft, payout: Payout, totalMinor: bigint): bigint {
   const others = draft.payouts.filter((each) => each.id !== payout.id);
   const paidByOthers = others.reduce((sum, each) => sum + each.processedMinor - each.returnedMinor, 0n);
   const orderRoom = max(0n, draft.request.amountMinor - paidByOthers - (payout.processedMinor - payout.returnedMinor));
-  const covered = min(withinMinor, orderRoom);
+  // What came back does not fill the hold again: the same share of it is never used twice.
+  const { invoice } = draft;
+  const held = invoice === null ? orderRoom : max(0n, invoice.serviceAmountMinor - invoice.processedServiceMinor);
+  const covered = min(min(withinMinor, orderRoom), held);
   // A hold that was released cannot be taken back: the merchant may have spent it.
-  return isHoldOpen(draft.invoice) ? covered : 0n;
+  return isHoldOpen(invoice) ? covered : 0n;
 }
 
 /** Whether something is still held for an order. A bare request holds nothing and is covered by its owner. */
@@ -125,7 +128,9 @@ export function postReturned(draft: Draft, id: string, answer: Answer): void {
   if (delta <= 0n) return;
   const within = min(delta, payout.processedMinor - payout.returnedMinor);
   const fromSuspense = min(within, payout.incidentMinor);
-  const merchantMinor = within - fromSuspense;
+  // What an incident has cost us comes back to us, not to the merchant who never paid for it.
+  const fromLoss = min(within - fromSuspense, payout.lossMinor);
+  const merchantMinor = within - fromSuspense - fromLoss;
   const beyondMinor = delta - within;
   const { invoice } = draft;
   const shareMinor = invoice === null ? merchantMinor : shareOf(invoice, invoice.refundedServiceMinor, merchantMinor);
@@ -135,11 +140,13 @@ export function postReturned(draft: Draft, id: string, answer: Answer): void {
       returnedMinor: merchantMinor,
       shareMinor,
       suspenseMinor: fromSuspense + beyondMinor,
+      lossMinor: fromLoss,
     }),
   );
   patchPayout(draft, id, {
     returnedMinor: payout.returnedMinor + within,
     incidentMinor: payout.incidentMinor - fromSuspense,
+    lossMinor: payout.lossMinor - fromLoss,
   });
   if (invoice !== null) {
     patchInvoice(draft, {
@@ -160,13 +167,13 @@ export function postReturned(draft: Draft, id: string, answer: Answer): void {
 
 /**
  * Closes the invoice's hold: the commission on what was paid is earned, the rest goes back to the merchant. Happens
- * once, when the request settles. Account currency.
+ * once, when the request settles: `isPaidInFull` says whether as paid in full. Account currency.
  */
-export function closeHold(draft: Draft): void {
+export function closeHold(draft: Draft, isPaidInFull: boolean): void {
   const { invoice } = draft;
   if (invoice === null || !isHoldOpen(invoice)) return;
   const open = invoice.heldMinor - invoice.postedMinor - invoice.releasedMinor;
-  const feeMinor = min(earnedFee(draft), open);
+  const feeMinor = min(earnedFee(draft, isPaidInFull), open);
   const restMinor = open - feeMinor;
   draft.postings.push(ledger.settled(draft.request.id, invoice.websiteId, invoice.currency, { feeMinor, restMinor }));
   patchInvoice(draft, {
@@ -177,10 +184,13 @@ export function closeHold(draft: Draft): void {
 }
 
 /** The commission on what was paid: the frozen terms, priced again for a part, the agreed fee for the whole. */
-function earnedFee(draft: Draft): bigint {
+function earnedFee(draft: Draft, isPaidInFull: boolean): bigint {
   const { invoice } = draft;
   assert(invoice !== null, "a commission is earned on an invoice");
-  return priceOfPaid(dealOf(invoice), priceOf(invoice), invoice.processedServiceMinor).feeMinor;
+  // What came back before it settled was never delivered; what settles as paid in full was, whatever comes after.
+  const returned = isPaidInFull ? 0n : invoice.refundedServiceMinor;
+  const delivered = max(0n, invoice.processedServiceMinor - returned);
+  return priceOfPaid(dealOf(invoice), priceOf(invoice), delivered).feeMinor;
 }
 
 /** Gives back the commission on what came back, where the website says so: cumulative, so that parts add up. */
@@ -210,7 +220,8 @@ export function settleIncident(draft: Draft, id: string, how: { actId: string; b
   const shareMinor = invoice === null ? amountMinor : shareOf(invoice, invoice.processedServiceMinor, amountMinor);
   const parties = ledger.partiesOf(payout, invoice);
   draft.postings.push(ledger.incidentSettled(parties, { ...how, amountMinor, shareMinor }));
-  patchPayout(draft, id, { incidentMinor: 0n });
+  const isOurs = how.by === "loss" || invoice === null;
+  patchPayout(draft, id, { incidentMinor: 0n, lossMinor: payout.lossMinor + (isOurs ? amountMinor : 0n) });
   if (invoice !== null && how.by === "merchant") {
     patchInvoice(draft, {
       processedMinor: invoice.processedMinor + shareMinor,

@@ -35,6 +35,8 @@ export interface Identity {
   readonly systemIdentifier: string;
   readonly timeline: number;
   readonly epoch: number;
+  /** Changes when the server has recovered from a crash, which may have taken back transaction ids. */
+  readonly incarnation: string;
 }
 
 /** The connection broke, or an answer made no sense: what became of the statements is not known. */
@@ -182,8 +184,10 @@ export interface Writer {
 export async function openWriter(config: pg.ClientConfig, log: StoreLog): Promise<Writer> {
   const connection = await Connection.open(config, WRITER_SETTINGS);
   try {
-    const [entered, durability] = await connection.run([
+    const [entered, alive, durability] = await connection.run([
       { text: "select number, system_identifier, timeline, is_open, has_changed from bursar.enter_epoch()" },
+      // Documented: recovery from a crash resets all statistics, and nothing else does by itself.
+      { text: "select stats_reset from pg_stat_wal" },
       // An acknowledged commit must be on the disk, whatever the administrator's default.
       {
         text:
@@ -193,7 +197,8 @@ export async function openWriter(config: pg.ClientConfig, log: StoreLog): Promis
     ]);
     const [number, systemIdentifier, timeline, isOpen, hasChanged] = entered?.rows[0] ?? [];
     assert(number && systemIdentifier && timeline, "the database says who it is");
-    const identity = { systemIdentifier, timeline: Number(timeline), epoch: Number(number) };
+    const incarnation = alive?.rows[0]?.[0] ?? "";
+    const identity = { systemIdentifier, timeline: Number(timeline), epoch: Number(number), incarnation };
     if (hasChanged === "t") log("error", "another database than before: a new epoch, its gate is shut", identity);
     if (durability?.rows.length === 1) log("warn", "synchronous_commit was off and is on for this connection", {});
     if (isOpen === "f") log("warn", "the gate of the system is shut", identity);

@@ -42,6 +42,14 @@ export class EpochChanged extends OutcomeUnknown {
   }
 }
 
+/**
+ * Thrown by `commit` when the connection broke at COMMIT and the server has recovered from a crash since. It may have
+ * given the transaction's id to another one, so that it cannot say what became of this one.
+ */
+export class CrashedMeanwhile extends OutcomeUnknown {
+  override readonly name = "CrashedMeanwhile";
+}
+
 /** Thrown by `commit` when the store was closed before the database could be asked what became of a commit. */
 export class CommitUnknown extends OutcomeUnknown {
   override readonly name = "CommitUnknown";
@@ -225,6 +233,11 @@ class PostgresStore implements Store {
       after.epoch === before.epoch;
     // No answer for an id of a minute ago: it is not the database that gave it out.
     if (!isSame || fate === null) throw new EpochChanged(before, after);
+    // What was not yet on the disk when a server crashed never was, and its ids are given out again. An id that is not
+    // committed is certainly none of a transaction that was; one that is committed may be another's.
+    if (fate === "committed" && after.incarnation !== before.incarnation) {
+      throw new CrashedMeanwhile("a commit was lost in a crash of the database, which cannot say what became of it");
+    }
     return fate === "committed" || fate === "aborted" ? fate : null;
   }
 }

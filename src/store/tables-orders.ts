@@ -202,6 +202,7 @@ export const payout: Table<Tables["payout"]> = {
     processedMinor: money,
     returnedMinor: money,
     incidentMinor: money,
+    lossMinor: money,
     reversal: text,
     reversalTime: orNull("time"),
     reversalNotNows: int,

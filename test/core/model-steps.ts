@@ -62,9 +62,7 @@ export const percentOf = (amount: bigint, percent: number): bigint => (amount * 
 
 /** A connector's translation of words about a payout; `numbers` counts a provider's messages. */
 export function answerOf(words: Words, payout: Payout, sequence: number): Answer {
-  const { sent, fact, resolution, found, order, returnedPercent, isOfAnother } = words;
-  // Who says that a part is paid says which.
-  const paidPercent = words.paidPercent ?? (fact === "paid_part" ? 40 : null);
+  const { sent, fact, resolution, found, order, paidPercent, returnedPercent, isOfAnother } = words;
   return {
     sent,
     fact,

@@ -39,8 +39,6 @@ interface Counts {
   /** The last instant at which a request could have left. */
   readonly lastLeave: Map<string, number>;
   seenInvokes: number;
-  /** Payouts of which we have borne what was paid beyond: what comes back of such a one is not judged here. */
-  readonly borne: Set<string>;
 }
 
 /** The story, and what it is judged by. */
@@ -120,7 +118,9 @@ function weighReport(model: Model, { story, counts }: World, payout: Payout, ans
   const sends = model.sends.get(id) ?? 0;
   const isStill = answer === null || answer.sent === "not_now" || answer.sent === "not_sent";
   if (call.operation === "invoke") {
-    const isNo = answer?.sent === "refused" && DEFINITE_NO.has(answer.resolution) && answer.echo === undefined;
+    const isReasonless = answer?.resolution === "OK" && answer.fact === "failed";
+    const isSaid = answer?.sent === "refused" && answer.echo === undefined;
+    const isNo = isSaid && (isReasonless || DEFINITE_NO.has(answer.resolution));
     if (isNo && sends === 1) prove(model, id, "D1");
     if (isStill) model.sends.set(id, sends - 1);
     else counts.lastLeave.set(id, Math.min(counts.lastLeave.get(id) ?? story.now, story.now));
@@ -143,42 +143,22 @@ function take(model: Model, world: World, next: Step): void {
     const ids = [...story.calls.keys()];
     const id = ids[next.which % Math.max(1, ids.length)];
     const payout = payouts.find((each) => each.id === id);
-    if (payout !== undefined && !isUnjudged(world, payout, next)) report(model, world, payout, next);
+    if (payout !== undefined) report(model, world, payout, next);
     return;
   }
-  // Only what waits in READY, and is in no question, is let go by a person.
+  // Only what waits in READY is let go by a person.
   const isProcess = next.step === "act" && next.act.do === "process";
-  const able = isProcess ? payouts.filter((each) => each.status === "READY" && !each.moderationRequired) : payouts;
+  const able = isProcess ? payouts.filter((each) => each.status === "READY") : payouts;
   const payout = able[next.which % Math.max(1, able.length)];
   if (next.step === "callback") {
-    if (payout === undefined || isUnjudged(world, payout, next)) return;
+    if (payout === undefined) return;
     world.counts.sequence += 1;
     const answer = answerOf(next.words, payout, world.counts.sequence);
     weigh(model, payout, answer);
     callBack(story, payout.id, answer);
     return;
   }
-  if (payout === undefined || !isUnjudged(world, payout, next)) actInModel(model, world, payout, next);
-}
-
-/**
- * What is not judged: what comes back of a payment that we have borne ourselves; part of a payment after everything
- * came back; payments after something of an order came back whose hold is still open; and news of one payout that
- * lives again where all the others came back.
- */
-function isUnjudged({ story, counts }: World, payout: Payout, next: Step): boolean {
-  const { invoice, payouts, request } = story.draft;
-  const { id, processedMinor, returnedMinor } = payout;
-  const isEvidence = next.step === "act" && next.act.do === "evidence";
-  const isPartAgain = isEvidence || ("words" in next && next.words.fact === "paid_part");
-  const isAllBack = processedMinor > 0n && processedMinor === returnedMinor;
-  const isHeld = invoice !== null && invoice.postedMinor + invoice.releasedMinor < invoice.heldMinor;
-  const hasReturned = isHeld && payouts.some((each) => each.returnedMinor > 0n);
-  const livesAlone =
-    request.dispatchStatus === "CANCELED" &&
-    payouts.some((each) => ["planned", "open"].includes(PAYOUT_MEANING[each.status].class));
-  if (livesAlone && "words" in next) return true;
-  return counts.borne.has(id) || (isAllBack && isPartAgain) || (hasReturned && (isEvidence || "words" in next));
+  actInModel(model, world, payout, next);
 }
 
 function report(model: Model, world: World, payout: Payout, next: Step & { step: "report" | "lose" }): void {
@@ -215,7 +195,6 @@ function actInModel(
   const isDone = actOn(story, act, payout);
   if (isDone) story.acts.push(act.do);
   if (!isDone || act.do !== "settle_incident") return;
-  if (act.by === "loss" && payout !== undefined) counts.borne.add(payout.id);
   if (act.by === "merchant") model.chargedMinor += before - available();
 }
 
@@ -282,7 +261,7 @@ export function playStories({ runs, seed, path }: Runs): Played {
         const model = newModel();
         const world = {
           story,
-          counts: { sequence: 1, lastLeave: new Map(), seenInvokes: 0, borne: new Set<string>() },
+          counts: { sequence: 1, lastLeave: new Map(), seenInvokes: 0 },
         };
         count(model, world, 0);
         judge(model, story);

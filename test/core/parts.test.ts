@@ -140,3 +140,17 @@ test("a hundred parts across two currencies, paid in any order, add up as well",
     { numRuns: 5 },
   );
 });
+
+test("what is left of 120 by a route that takes 40 to 50 can be paid: three times 40", () => {
+  const capacity: Capacity = { routeId: "r1", minMinor: 4_000n, maxMinor: 5_000n };
+  assert.equal(cut(12_000n, [capacity]), 4_000n);
+  assert.equal(cut(8_000n, [capacity]), 4_000n);
+  assert.equal(cut(5_000n, [capacity]), 5_000n);
+  assert.equal(cut(7_000n, [capacity]), null, "no number of parts makes 70 of 40 to 50");
+});
+
+test("routes of fixed amounts are combined", () => {
+  const exactly = (minor: bigint): Capacity => ({ routeId: `r${minor}`, minMinor: minor, maxMinor: minor });
+  const routes = [exactly(45n), exactly(30n), exactly(25n)];
+  assert.deepEqual([cut(100n, routes), cut(55n, routes), cut(25n, routes)], [45n, 30n, 25n]);
+});

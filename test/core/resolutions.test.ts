@@ -28,8 +28,8 @@ const account: Expected = { ...other, shutsAccount: true };
 const routing: Expected = { door: "ask", reported: "stop" };
 
 const EXPECTED: Readonly<Record<Resolution, Expected>> = {
-  // No reason: proof beside a reported failure; beside a refusal at the door it says nothing about the money.
-  OK: ask,
+  // No reason: a final no all the same, at the door and reported.
+  OK: other,
   CONNECTION_ERROR: ask,
   PROVIDER_INTERNAL_ERROR: ask,
   CONNECTION_TIMEOUT_ERROR: ask,

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ratio } from "../../src/core/rate.ts";
 import { RESOLUTIONS, type Resolution } from "../../src/core/resolution.ts";
+import { settleIncident } from "../../src/core/settlement.ts";
 import { FIVE_PERCENT, Telling } from "./stories.ts";
 
 const HOLD = { "available:web:USD": -10_500n, "reserved:web:USD": 10_500n };
@@ -286,4 +287,54 @@ test("attempts are limited, and an end that was asked for makes no new ones", ()
   ended.answer({ sent: "refused", fact: "failed", resolution: "DECLINED_ERROR" });
   assert.equal(ended.invoice.status, "expired");
   assert.deepEqual(ended.books, {});
+});
+
+test("what an incident has cost us comes back to us, not to a merchant who never paid for it", () => {
+  const story = new Telling({ routes: ["r1"], fee: FIVE_PERCENT });
+  story.answer({ sent: "refused", fact: "failed", resolution: "DECLINED_ERROR" }).fact("paid", {}, "p1");
+  assert.deepEqual(story.books, { "deposit:dep_r1:USD": -10_000n, "incident_suspense::USD": 10_000n });
+  settleIncident(story.draft, "p1", { actId: "act", by: "loss" });
+  story.advance();
+  assert.deepEqual(story.books, { "deposit:dep_r1:USD": -10_000n, "incident_loss::USD": 10_000n });
+  story.fact("returned");
+  assert.deepEqual(story.books, {});
+});
+
+test("a hold is used once, whatever comes back and is paid again before the order settles", () => {
+  const story = new Telling({ fee: FIVE_PERCENT, isSplit: true, isParallel: true, limitMinor: 5_000n });
+  story.fact("failed", { resolution: "DECLINED_ERROR" }, "p2");
+  story.fact("paid", {}, "p1").fact("returned", {}, "p1").fact("paid", {}, "p3").fact("paid", {}, "p2");
+  const { postedMinor, releasedMinor, heldMinor } = story.invoice;
+  assert.ok(postedMinor + releasedMinor <= heldMinor);
+  assert.ok(story.items.includes("paid_too_much") || story.items.includes("paid_late"));
+  assert.ok((story.balances.get("reserved:web:USD") ?? 0n) >= 0n);
+});
+
+test("a part that is paid without a figure says nothing about money", () => {
+  const story = new Telling();
+  story.answer({}).fact("paid_part");
+  assert.deepEqual(story.statuses, ["PROCESSING"]);
+  assert.equal(story.payout.moderationRequired, true);
+});
+
+test("part of it is paid a second time after all of it came back: recorded, with an incident", () => {
+  const story = new Telling();
+  story.answer({ fact: "paid" }).fact("returned").fact("paid_part", { paidMinor: 4_000n });
+  assert.deepEqual(story.statuses, ["PARTIALLY_PROCESSED"]);
+  assert.deepEqual([story.payout.processedMinor, story.payout.returnedMinor], [14_000n, 10_000n]);
+  assert.equal(story.books["incident_suspense::USD"], 4_000n);
+});
+
+test("all that was paid came back before the order settled: no commission is earned", () => {
+  const story = new Telling({ fee: FIVE_PERCENT, routes: ["r1"], attemptsLimit: 1 });
+  story.answer({}).fact("paid_part", { paidMinor: 6_000n }).fact("returned", { paidMinor: 6_000n });
+  assert.equal(story.invoice.status, "process_failed");
+  assert.deepEqual(story.books, {});
+});
+
+test("a refusal of our account that is reported later shuts its gate as well", () => {
+  const story = new Telling();
+  story.answer({});
+  story.fact("failed", { resolution: "ACCESS_DENIED" });
+  assert.deepEqual([...story.shut], ["acc_r1"]);
 });

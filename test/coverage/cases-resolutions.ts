@@ -32,7 +32,7 @@ const ofProviders = Object.keys(RESOLUTIONS)
 
 export const RESOLUTION_CASES: readonly Case[] = ofProviders.map((name) => {
   const { mayHaveMoved, shutsAccount = false } = resolutionRow(name);
-  const isUnsure = mayHaveMoved !== false;
+  const isUnsure = mayHaveMoved === true;
   return {
     name: isUnsure ? `${name}: nobody knows, until it is proven absent` : `${name}: a clear no`,
     shows: payout("INVOKING>INVOKE_FAILED"),

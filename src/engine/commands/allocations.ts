@@ -66,7 +66,7 @@ function decideAllocation(context: Context, order: Allocation): Result<Payout, R
   const given = amount === undefined ? null : readAmount(amount, currency, { field: "amount", fault });
   if (routeId !== null && !context.setup.routes.has(routeId)) fault("routeId", "is not a payout route");
   if (routeId === null && story !== null && story.request.service === null) {
-    fault("routeId", "is required while no payment instrument is chosen");
+    fault("payoutRequestId", "has no payment instrument yet: its route must be named");
   }
   if (faults.length > 0 || story === null) return err(invalid(faults));
   const draft = reopen(story, context.now);
@@ -104,8 +104,8 @@ export const processAllocations: Handler<{ readonly ids: readonly string[] }, re
     for (const [index, id] of ids.entries()) {
       const payout = rows.get("payout", [organizationId, id]);
       const story = payout === null ? null : storyOf(context, payout.requestId);
-      const field = `allocationIds.${index}`;
-      if (story === null) {
+      const field = `allocationIds[${index}]`;
+      if (story === null || story.invoice !== null) {
         faults.push({ field, message: "is not an allocation of this organization" });
         continue;
       }
