@@ -1,13 +1,11 @@
 /** Payout requests by the client's own id: the public contract, member by member. */
 import Type, { type Static } from "typebox";
-import { type InvalidField, refusal } from "../../core/errors.ts";
-import { formatMajor } from "../../core/money.ts";
+import type { InvalidField } from "../../core/errors.ts";
 import { BLOCK_REASONS, type BlockReason, PUBLIC_STATUSES } from "../../core/request.ts";
-import { err } from "../../core/result.ts";
 import { paymentInstrumentView } from "../../core/setting-views.ts";
 import { type RequestParts, requestView, type Shown } from "../../core/views.ts";
-import type { Handler, StoredAnswer } from "../../engine/command.ts";
-import { idOf } from "../../engine/commands/configuration.ts";
+import type { StoredAnswer } from "../../engine/command.ts";
+import { patchRequest, postRequest } from "../../engine/commands/request-verbs.ts";
 import {
   cancelRequest,
   type PutRequest,
@@ -146,48 +144,6 @@ function shown(call: Call): (rows: RequestRows) => StoredAnswer {
     return isNew ? created(parts, request.version, location) : resource(parts, request.version);
   };
 }
-
-interface Post {
-  readonly put: PutRequest;
-  /** The id is ours: it is drawn under the lock, where ids come from. */
-  readonly isOurs: boolean;
-}
-
-/** As PUT, but what exists never changes: the very same again answers with it, anything else finds the id used. */
-const postRequest: Handler<Post, RequestRows> = {
-  ...putRequest,
-  name: "post-payout-request",
-  wants: ({ put }, organizationId) => putRequest.wants(put, organizationId),
-  more: ({ put }, seen) => putRequest.more?.(put, seen) ?? [],
-  decide(context, { put, isOurs }) {
-    if (isOurs) return putRequest.decide(context, { ...put, id: idOf(context, undefined, "req") });
-    const before = context.rows.get("request", [context.organizationId, put.id]);
-    const done = putRequest.decide(context, put);
-    const isChange = before !== null && put.problems.length === 0;
-    const isFault = !done.ok && done.error.code === "validation-failed";
-    if (!isChange || isFault || (done.ok && done.value.request.version === before.version)) return done;
-    return err(refusal("id-used", `There is another payout request with the id ${put.id}.`));
-  },
-};
-
-/** As PUT, but what is absent need not be said again; what is not there is not made. */
-const patchRequest: Handler<PutRequest, RequestRows> = {
-  ...putRequest,
-  name: "patch-payout-request",
-  more(put, seen) {
-    const existing = seen.rows.get("request", [seen.organizationId, put.id]);
-    if (existing === null) return [];
-    const customer = [seen.organizationId, existing.customerId];
-    return [{ table: "customer", by: "primary", keys: [customer] }, ...(putRequest.more?.(put, seen) ?? [])];
-  },
-  decide(context, put) {
-    const existing = context.rows.get("request", [context.organizationId, put.id]);
-    if (existing === null) return err(refusal("not-found", "There is no such payout request."));
-    const { websiteId, customerId, currency, amountMinor } = existing;
-    const present = { websiteId, customerId, currency, amount: formatMajor(amountMinor, currency) };
-    return putRequest.decide(context, { ...put, order: { ...present, ...put.order } });
-  },
-};
 
 async function find(call: Call): Promise<RequestBelow> {
   const id = call.params["id"] ?? "";
