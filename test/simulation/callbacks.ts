@@ -27,6 +27,8 @@ export interface Letter {
   /** Signed anew at every try. */
   readonly sign: () => RawCallback;
   readonly from: "provider" | "forger";
+  /** Whether it is sent until it is taken. */
+  readonly isPatient: boolean;
 }
 
 export class Callbacks {
@@ -60,7 +62,10 @@ export class Callbacks {
         // No answer, or the database was away: come again. Anything else means that we do not know our own provider,
         // or that we take somebody else for it.
         if (status !== null) tally.judge("broken", `a callback of a ${letter.from} is answered ${status}`);
-        if (letter.from === "forger" && tries > 2) return;
+        if (!letter.isPatient && tries >= TRY_AGAIN_MS.length) {
+          tally.reach("callback given up");
+          return;
+        }
         scheduler.after(again, null, "", () => this.deliver(callbackId, letter, tries + 1));
       });
   }

@@ -133,8 +133,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "no_evidence_kept",
     rule: "An unpaid end has its evidence.",
     file: "src/core/facts.ts",
-    find: "const { resolution } = patchPayout(draft, id, { evidence });",
-    replace: "const { resolution } = payoutOf(draft, id);",
+    find: "patchPayout(draft, id, { evidence });",
+    replace: "payoutOf(draft, id);",
   },
   {
     name: "unlisted_error_is_no",

@@ -6,6 +6,7 @@
 import { createHmac } from "node:crypto";
 import type { HttpDraft, HttpResult, RawCallback } from "../../src/connectors/contract.ts";
 import { SIGNATURE_HEADER } from "../../src/connectors/sandbox/connector.ts";
+import type { Letter } from "./callbacks.ts";
 import type { Outcome } from "./plan.ts";
 import { obey } from "./provider-commands.ts";
 import { type Asked, bodyOf, readOrder, refusal, shown } from "./provider-words.ts";
@@ -51,6 +52,8 @@ export interface Operation {
   sequence: number;
   /** The provider did what it had said it would not: what follows is not our doing. */
   hasBrokenWord: boolean;
+  /** Whether it has come to an end before, whatever has followed. */
+  hasEnded: boolean;
   /** Moves that are still to come. A command that takes effect drops them. */
   readonly planned: Set<() => void>;
 }
@@ -76,7 +79,7 @@ export interface ProviderWorld {
   /** The present time, milliseconds since 1970. */
   now(): number;
   /** Brings a callback on its way, or one that only pretends to be the provider's. */
-  callBack(callbackId: string, sign: () => RawCallback, from: "provider" | "forger"): void;
+  callBack(callbackId: string, letter: Letter): void;
 }
 
 /** What changes of an operation. */
@@ -225,6 +228,7 @@ export class Provider {
       returnedMinor: 0n,
       sequence: 1,
       hasBrokenWord: false,
+      hasEnded: false,
       planned: new Set(),
     };
     this.#known.set(key, operation);
@@ -312,7 +316,9 @@ export class Provider {
     const { weather } = this.world;
     if (!weather.strikes("wrong_amount", null)) return operation;
     const { amountMinor } = operation;
-    return { ...operation, amountMinor: weather.random.chance(0.5) ? amountMinor * 10n : amountMinor / 2n + 1n };
+    const told = weather.random.chance(0.5) ? amountMinor * 10n : amountMinor / 2n + 1n;
+    const paidMinor = operation.paidMinor === amountMinor ? told : operation.paidMinor;
+    return { ...operation, amountMinor: told, paidMinor };
   }
 
   /** Says what state an operation has come to. */
@@ -320,14 +326,19 @@ export class Provider {
     const { scheduler, weather } = this.world;
     const { callbackId, secret } = operation.customer;
     const text = bodyOf(this.#described(operation));
-    const send = (): void => this.world.callBack(callbackId, () => this.#signed(text, secret), "provider");
+    // Until its end whoever waits for it asks; what comes after that is heard from its callback or never.
+    const isPatient = operation.hasEnded;
+    operation.hasEnded ||= !isAlive(operation);
+    const send = (): void =>
+      this.world.callBack(callbackId, { sign: () => this.#signed(text, secret), from: "provider", isPatient });
     const later = (): number => weather.random.between(1, weather.random.pick([500, LONGEST_CALLBACK_MS]));
     scheduler.after(weather.strikes("callback_delayed", null) ? later() : 0, null, "", send);
     if (weather.strikes("callback_doubled", null)) scheduler.after(later(), null, "", send);
     if (weather.strikes("callback_forged", null)) {
       const failed = bodyOf({ ...operation, status: "failed", code: "declined", sequence: FORGED_SEQUENCE });
       scheduler.after(later(), null, "", () => {
-        this.world.callBack(callbackId, () => this.#signed(failed, `not ${secret}`), "forger");
+        const sign = (): RawCallback => this.#signed(failed, `not ${secret}`);
+        this.world.callBack(callbackId, { sign, from: "forger", isPatient: false });
       });
     }
   }

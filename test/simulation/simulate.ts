@@ -145,7 +145,7 @@ class Simulation {
         weather: this.#weather,
         tally: this.#tally,
         now: () => EPOCH + scheduler.now,
-        callBack: (callbackId, sign, from) => this.#callbacks.deliver(callbackId, { sign, from }),
+        callBack: (callbackId, letter) => this.#callbacks.deliver(callbackId, letter),
       },
       this.#organizations.flatMap((each) => each.accounts),
       this.#auditor.oracle,
