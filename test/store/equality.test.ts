@@ -13,7 +13,7 @@ import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { ChangeMaker, Dice, FAULTS, type Fault } from "../support/random-changes.ts";
 
-const CHANGE_SETS = 2_000;
+const CHANGE_SETS = Number(process.env.BURSAR_TEST_CHANGE_SETS ?? 2_000);
 const COMPARE_EVERY = 200;
 const ORGANIZATIONS = ["org_a", "org_b", "org_b:test"];
 
@@ -129,7 +129,7 @@ async function found(maker: ChangeMaker): Promise<void> {
   }
 }
 
-test(`${CHANGE_SETS} random change sets, seed ${seed}`, { timeout: 180_000 }, async (t) => {
+test(`${CHANGE_SETS} random change sets, seed ${seed}`, { timeout: 180_000 + CHANGE_SETS * 20 }, async (t) => {
   t.diagnostic(`seed ${seed} (BURSAR_TEST_SEED repeats it)`);
   const maker = new ChangeMaker(new Dice(seed), rowsOf);
   await found(maker);
