@@ -4,7 +4,7 @@
  */
 import type { Answer } from "./answer.ts";
 import { flag, hearUnsure, inquireLater, type SendTruth, said, unflag } from "./doubt.ts";
-import { max } from "./money.ts";
+import { max, min } from "./money.ts";
 import type { Evidence, Operation, Payout, PayoutStatus } from "./payout.ts";
 import { PAYOUT, PAYOUT_MEANING } from "./payout.ts";
 import { type Fact, resolutionRow } from "./resolution.ts";
@@ -147,6 +147,8 @@ export function hearFact(draft: Draft, id: string, heard: Heard, truth: SendTrut
   } else if (isOldNews(payout, answer)) {
     unflag(draft, id);
   } else {
+    const skipped = skippedReturn(payout, answer);
+    if (skipped !== null) takeFact(draft, id, { ...heard, answer: skipped });
     takeFact(draft, id, heard);
   }
   inquireLater(draft, id, truth);
@@ -159,7 +161,8 @@ function takeFact(draft: Draft, id: string, heard: Heard): void {
   markAnswered(draft, id);
   patchPayout(draft, id, {
     ...said(answer),
-    factSequence: answer.sequence ?? payout.factSequence,
+    // Said while the request of a cancel is on its way, it may be what became of that: it must still count afterwards.
+    factSequence: isBesideCancel(payout, heard) ? payout.factSequence : (answer.sequence ?? payout.factSequence),
     resolution: answer.resolution,
     resolutionOf: operation === "inquire" ? "process" : operation,
   });
@@ -170,6 +173,23 @@ function takeFact(draft: Draft, id: string, heard: Heard): void {
   const cls = PAYOUT_MEANING[after.status].class;
   if (cls === "open" || cls === "paid") postPaid(draft, id, paidOf(after, answer));
   leaveReversal(draft, id);
+}
+
+/**
+ * The return of which an answer tells besides what it is about: its own news was lost, or is still to come. It is taken
+ * first. Null: nothing more has come back than is known.
+ */
+function skippedReturn(payout: Payout, answer: Answer): Answer | null {
+  const { returnedMinor, paidMinor } = answer;
+  if (returnedMinor === undefined || returnedMinor <= payout.returnedMinor || !GOING_ON.has(answer.fact)) return null;
+  const paid = max(min(paidMinor ?? payout.amountMinor, payout.amountMinor), max(returnedMinor, payout.processedMinor));
+  return { ...answer, fact: "returned", resolution: "OK", paidMinor: paid };
+}
+
+const GOING_ON: ReadonlySet<Fact> = new Set<Fact>(["accepted", "pending", "held", "paid", "paid_part"]);
+
+function isBesideCancel(payout: Payout, heard: Heard): boolean {
+  return payout.status === "CANCELLING" && payout.reversal === "open" && isStillReversing(payout, heard);
 }
 
 /** The statuses that a fact walks from where a payout stands. */
@@ -191,12 +211,22 @@ function walkOf(payout: Payout, heard: Heard): Walk {
     if (walk.at(-1) === "PROCESS_FAILED") return [...walk.slice(0, -1), "PARTIALLY_PROCESSED"];
     if (walk.at(-1) === "REVOKED") {
       const start = walk.slice(0, -1);
+      if (returned > payout.returnedMinor) {
+        const open = payout.status === "REVOKE_FAILED" ? start : [...start, "REVOKE_FAILED" as const];
+        const end = paid < payout.amountMinor ? "PARTIALLY_PROCESSED" : "PROCESSED";
+        return [...open, end, "CANCELLING", "PARTIALLY_PROCESSED"];
+      }
       return [
         ...start,
         ...(payout.status === "REVOKE_FAILED" ? [] : (["REVOKE_FAILED"] as const)),
         "PARTIALLY_PROCESSED",
       ];
     }
+  }
+  // It was paid before it could be pulled back, we have booked that, and all of it has come back.
+  if (walk.at(-1) === "REVOKED" && payout.processedMinor > 0n && paid <= returned) {
+    const start: Walk = payout.status === "REVOKE_FAILED" ? [] : [...walk.slice(0, -1), "REVOKE_FAILED"];
+    return [...start, paid < payout.amountMinor ? "PARTIALLY_PROCESSED" : "PROCESSED", ...REVERSED];
   }
   return walk;
 }

@@ -15,8 +15,15 @@ interface Asked {
 
 /** Whether a fact says that nothing of the reversal has happened yet. */
 function isUntouched(payout: Payout, { answer }: Asked): boolean {
+  if (answer.returnedMinor !== undefined && answer.returnedMinor > payout.returnedMinor) return false;
   if (payout.status === "REVOKING") return STILL_THERE.has(answer.fact);
-  return payout.status === "CANCELLING" && STILL_PAID.has(answer.fact);
+  return payout.status === "CANCELLING" && (STILL_PAID.has(answer.fact) || isReturnedBefore(payout, answer));
+}
+
+/** Whether a return that is told of is the one of an earlier reversal, or a part of it. */
+function isReturnedBefore({ returnedMinor }: Payout, answer: Answer): boolean {
+  if (answer.fact !== "returned" || answer.returnedMinor === undefined) return false;
+  return returnedMinor > 0n && answer.returnedMinor <= returnedMinor;
 }
 
 /**

@@ -116,7 +116,9 @@ function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woke
   // It waits for details or for a person.
   if (isLeftToOthers) return moved(carryOn(context, draft));
   if (isToBeSent) return sendReady(context, draft, payout);
-  if (payout.reversal === "due") return reverse(context, draft, payout);
+  // The gate opens when everything that was listed has its answer: a reversal that the gate holds back is asked about.
+  const isAskedFirst = isToBeInquired(context, payout);
+  if (payout.reversal === "due" && !isAskedFirst) return reverse(context, draft, payout);
   if (payout.send === "again") return repeat(context, draft, payout);
   // Work about a payout that is over is there because a person has asked for an inquiry.
   return inquire(context, draft, payout);
