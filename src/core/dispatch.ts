@@ -119,6 +119,11 @@ function endPlanned(draft: Draft, world: World): void {
     if (PAYOUT_MEANING[payout.status].class === "planned") {
       // The provider knows it although we never sent it: it may be paid, so its hold is not released.
       if (payout.moderationRequired) continue;
+      if (!world.isSurelyUnsent(payout)) {
+        // Its providers are asked first, unless that has just been seen to.
+        if (!draft.wakes.has(`payout:${payout.id}`)) wakePayout(draft, payout.id, draft.now);
+        continue;
+      }
       movePayout(draft, payout.id, endAsked === "expire" ? "EXPIRED" : "TERMINATED");
       wakePayout(draft, payout.id, null);
     } else if (endAsked === "expire" && world.revokesAtExpiry && isRevocable(payout) && world.canRevoke(payout)) {
@@ -141,6 +146,7 @@ function relieve(draft: Draft, world: World): void {
       continue;
     }
     if (PAYOUT_MEANING[last.status].class === "planned") {
+      if (!world.isSurelyUnsent(last)) continue;
       movePayout(draft, last.id, "TERMINATED");
       wakePayout(draft, last.id, null);
     } else if (isRevocable(last) && world.canRevoke(last)) {

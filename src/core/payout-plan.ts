@@ -46,6 +46,8 @@ export interface World {
   capacities(question: Omit<RouteQuestion, "amountMinor" | "only">): readonly Capacity[];
   /** Whether a payout may be sent at once, by this process, in this transaction. Taking the slot is part of asking. */
   takeSendSlot(payout: Payout): boolean;
+  /** Whether it is certain that nothing of a planned payout has left: after a restore it may have, and be forgotten. */
+  isSurelyUnsent(payout: Payout): boolean;
   /** Whether the payout's connector can pull back what is at its provider. */
   canRevoke(payout: Payout): boolean;
   /** The payee as a payout's connector names it, once the details are known. */

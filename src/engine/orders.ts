@@ -51,12 +51,22 @@ export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[]
       keys: [[organizationId, key.requestId, payout.part]],
     })),
     { table: "paymentInstrument", by: "primary", keys: instrumentKeys(organizationId, payouts) },
+    // What is planned may not end before it is certain that it was never sent.
+    {
+      table: "recoveryCheck",
+      by: "recovery_check_by_payout",
+      keys: payouts.filter(isPlanned).map((payout) => [organizationId, payout.id]),
+    },
     {
       table: "moderationItem",
       by: "moderation_item_by_subject",
       keys: subjects.map((subject) => [organizationId, subject]),
     },
   ];
+}
+
+function isPlanned({ status }: Payout): boolean {
+  return status === "CREATED" || status === "READY";
 }
 
 /** The instruments that payouts were sent to: their request may have another one by now. */

@@ -49,6 +49,17 @@ export function openItem(context: Context, item: Item): void {
     context.rows.put("moderationItem", { ...open, count: open.count + 1, version: open.version + 1 });
     return;
   }
+  // Closed and met again in one moment: it is the same item, and not two of one cause in one transaction.
+  const justClosed = context.rows
+    .group("moderationItem", "subject", item.subject)
+    .filter((row) => row.organizationId === organizationId && row.closedTime === now)
+    .find((row) => row.reason === item.reason && row.kind === item.kind);
+  if (justClosed !== undefined) {
+    const { count, version } = justClosed;
+    const again = { status: "open", closedTime: null, count: count + 1, version: version + 1 } as const;
+    context.rows.put("moderationItem", { ...justClosed, ...again });
+    return;
+  }
   context.rows.put("moderationItem", {
     organizationId,
     id: context.newId(),

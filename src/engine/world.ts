@@ -74,11 +74,22 @@ export function worldOf(context: Context, draft: Draft): World {
       isSendingOpen(context, payout.currency) &&
       !needsChecks(payout, context.moment.epoch) &&
       context.takeSlot(payout.providerAccountId),
+    isSurelyUnsent: (payout) => isSurelyUnsent(context, payout),
     canRevoke: (payout) => providerOf(context, payout).connector.revoke !== undefined,
     destinationHashOf: (payout) =>
       providerOf(context, payout).connector.destinationHash(openDestination(context, draft)),
     truthOf: (payout) => sendTruth(providerOf(context, payout).connector.truth),
   };
+}
+
+/** Once a payout's own account has denied its own reference, which is asked last, all have denied everything. */
+export function isSurelyUnsent(context: Context, payout: Payout): boolean {
+  const { epoch } = context.moment;
+  if (!needsChecks(payout, epoch)) return true;
+  return context.rows
+    .group("recoveryCheck", "payoutId", payout.id)
+    .filter((check) => check.epoch === epoch && check.attempt === payout.attempt)
+    .some((check) => check.providerAccountId === payout.providerAccountId && check.state === "absent");
 }
 
 function leafOf(context: Context, draft: Draft, schemeId: string | null) {

@@ -119,6 +119,7 @@ export class Telling {
       revokesAtExpiry: options.revokesAtExpiry ?? false,
       returnsCommission: options.returnsCommission ?? false,
       canRevoke: () => true,
+      isSurelyUnsent: () => true,
       destinationHashOf: () => "payee",
       truthOf: () => TRUTH,
       capacities: ({ excluded }) =>

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WATCH_MS } from "../../src/core/recovery.ts";
+import { terminateInvoice } from "../../src/engine/commands/invoices.ts";
 import type { HttpOrder, HttpOutcome } from "../../src/engine/ports.ts";
-import { House, says } from "./house.ts";
+import { BOOK, House, says } from "./house.ts";
 
 const W = 9_000;
 const isSend = (order: HttpOrder): boolean => order.draft.method === "POST";
@@ -110,6 +111,40 @@ test("an order that the provider holds under its own reference is taken over and
     [],
   );
   assert.deepEqual(house.broken, []);
+});
+
+test("what shall end without having been sent is asked about first, too", async () => {
+  for (const isHeldThere of [false, true]) {
+    const house = await openRestored();
+    await house.pass(W + 1_000);
+    let asked = 0;
+    house.answer = async (order) => {
+      const own = house.rows("payout")[0]?.reference;
+      if (referenceOf(order) !== own || !isHeldThere) return notFound(order);
+      asked += 1;
+      if (asked === 1) return notFound(order);
+      const state = {
+        reference: own,
+        amount: "10.00",
+        currency: "USD",
+        account: "payee-a",
+        status: "paid",
+        sequence: 2,
+      };
+      const body = JSON.stringify({ ...state, providerReference: "p1", paidAmount: "10.00", returnedAmount: "0.00" });
+      return { kind: "answer", result: { status: 200, headers: {}, body } };
+    };
+    const { invoice } = await house.mustOrder("a", "10", LIMIT);
+    const ended = await house.engine.run(BOOK, terminateInvoice, { invoiceId: invoice.id }, { actor: "test" });
+    assert.ok(ended.ok);
+    assert.equal(house.rows("payout")[0]?.status, "READY", "nobody knows yet whether it was sent");
+    assert.equal(house.rows("invoice")[0]?.releasedMinor, 0n);
+    await house.pass(60_000);
+    const end = isHeldThere ? ["PROCESSED", "processed"] : ["TERMINATED", "terminated"];
+    assert.deepEqual([house.rows("payout")[0]?.status, house.rows("invoice")[0]?.status], end);
+    assert.equal(sends(house), 0);
+    assert.deepEqual(house.broken, []);
+  }
 });
 
 test("what the provider knows keeps its hold when its lifetime is over", async () => {

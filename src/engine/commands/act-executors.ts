@@ -22,7 +22,7 @@ import { askCancel, askRevoke, isCancellable, isRevocable } from "../../core/rev
 import { settleIncident } from "../../core/settlement.ts";
 import { type Draft, patchInvoice, patchRequest, payoutOf, wakePayout } from "../../core/story.ts";
 import type { Context } from "../context.ts";
-import { providerOf, sendTruth, worldOf } from "../world.ts";
+import { isSurelyUnsent, providerOf, sendTruth, worldOf } from "../world.ts";
 
 /** What may be said with an act; each kind reads its own members. Amounts are decimal text in major units. */
 export interface ActBody {
@@ -185,6 +185,7 @@ export const EXECUTORS: Readonly<Record<StoryAct, Executor>> = {
   terminate(doing) {
     const payout = payoutIn(doing);
     if (PAYOUT_MEANING[payout.status].class === "not_paid") return no(`It is ${payout.status} already.`);
+    if (!isSurelyUnsent(doing.context, payout)) return said("in_flight");
     return said(terminatePayout(doing.draft, payout.id));
   },
   revoke,

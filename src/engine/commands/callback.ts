@@ -4,15 +4,16 @@
  */
 import type { CallbackNews } from "../../connectors/contract.ts";
 import { hear } from "../../core/news.ts";
-import type { Payout } from "../../core/payout.ts";
+import { PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
 import { assert, ok } from "../../core/result.ts";
-import { reopen } from "../../core/story.ts";
+import { reopen, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
 import { carryOn, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
 import { openItem } from "../record.ts";
-import { providerOf, sendTruth } from "../world.ts";
+import { checkWants, isToBeInquired } from "../recovery.ts";
+import { isSurelyUnsent, providerOf, sendTruth } from "../world.ts";
 import { learned } from "./outcome.ts";
 
 export interface CallbackMessage {
@@ -48,6 +49,7 @@ function storyMoreOf(seen: Seen, payout: Payout | null): readonly Want<TableName
     ...storyWants(organizationId, payout),
     ...storyMore(payout, seen),
     { table: "work", by: "primary", keys: [[organizationId, "payout", payout.id]] },
+    checkWants(organizationId, payout.id),
     { table: "openPart", by: "primary", keys: [[organizationId, payout.requestId, payout.part]] },
     { table: "moderationItem", by: "moderation_item_by_subject", keys: [[organizationId, payout.id]] },
   ];
@@ -88,7 +90,15 @@ function apply(context: Context, payout: Payout, { news }: CallbackMessage) {
   const { connector } = providerOf(context, payout);
   const heard = { kind: "callback", answer: news.answer } as const;
   context.learn(learned(heard));
-  hear(draft, payout.id, heard, sendTruth(connector.truth));
+  const isPlanned = PAYOUT_MEANING[payout.status].class === "planned";
+  if (isPlanned && !isSurelyUnsent(context, payout)) {
+    // A restore may have forgotten that it was sent: the question before its first send takes it over.
+    wakePayout(draft, payout.id, context.now);
+  } else {
+    hear(draft, payout.id, heard, sendTruth(connector.truth));
+    // What recovery has listed is inquired, whatever else is said about it meanwhile.
+    if (isToBeInquired(context, payout)) wakePayout(draft, payout.id, context.now);
+  }
   const carried = carryOn(context, draft);
   return carried.ok ? ok("heard" as const) : carried;
 }

@@ -33,10 +33,13 @@ export const recordOutcome: Handler<Outcome, "taken" | "stale"> = {
 
 function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"taken" | "stale", Refusal> {
   const story = storyOf(context, errand.requestId);
-  assert(story !== null, `the story of payout ${errand.payoutId} exists`);
+  const payout = story?.payouts.find((each) => each.id === errand.payoutId);
+  if (story === null || payout === undefined) {
+    // Only a database that has gone back forgets what it has sent: recovery asks about it.
+    assert(errand.epoch !== context.moment.epoch, `payout ${errand.payoutId} exists`);
+    return ok("stale");
+  }
   const draft = reopen(story, context.now);
-  const payout = draft.payouts.find((each) => each.id === errand.payoutId);
-  assert(payout !== undefined, `payout ${errand.payoutId} is part of its story`);
 
   const work = context.rows.get("work", [context.organizationId, "payout", payout.id]);
   const isHolder = work?.fence === errand.fence && errand.epoch === context.moment.epoch;

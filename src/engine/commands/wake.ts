@@ -100,9 +100,13 @@ function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woke
   // A flagged payout is never sent by a machine, only asked about.
   const isUnsent = payout.status === "READY" || (payout.status === "INVOKING" && payout.send === "not_now");
   const isToBeSent = isUnsent && !payout.moderationRequired;
-  // After a restore the question comes first, also while the gate is shut: what was forgotten may have been paid.
   const isWaitingForPerson = payout.status === "READY" && payout.isManual;
-  if (isToBeSent && (!isWaitingForPerson || isToBeInquired(context, payout))) {
+  const isLeftToOthers = payout.status === "CREATED" || isWaitingForPerson;
+  // After a restore the question comes first, also while the gate is shut: what was forgotten may have been paid. It is
+  // asked about what shall be sent, and about what shall end without having been.
+  const isEnding = request.endAsked !== null && isLeftToOthers && !payout.moderationRequired;
+  const isSending = isToBeSent && (!isWaitingForPerson || isToBeInquired(context, payout));
+  if (isSending || isEnding) {
     const before = checkBeforeSend(context, draft, payout);
     if (before === "held") return ok("held");
     if (before === "asked") return moved(saveStory(context, draft));
@@ -112,7 +116,6 @@ function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woke
     askForEnd(draft, "expire");
     return moved(carryOn(context, draft));
   }
-  const isLeftToOthers = payout.status === "CREATED" || isWaitingForPerson;
   // It waits for details or for a person.
   if (isLeftToOthers) return moved(carryOn(context, draft));
   if (isToBeSent) return sendReady(context, draft, payout);
