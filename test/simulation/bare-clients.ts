@@ -108,14 +108,14 @@ export class BareClient {
   }
 
   async #step(request: Tables["request"]): Promise<void> {
-    const { random, oracle } = this.#desk.world;
+    const { random } = this.#desk.world;
     const what = random.weighted({
       allocate: 5,
       process: 4,
       instrument: 2,
       unblock: request.blocked ? 4 : 0,
       block: 0.5,
-      cancel: oracle.hasForgotten ? 0 : 0.4,
+      cancel: 0.4,
     });
     const { name, book } = this.order;
     switch (what) {

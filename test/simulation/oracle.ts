@@ -217,10 +217,6 @@ export class Oracle implements Witness {
     const isBook = `the book: ${operation === undefined ? "nothing" : `${operation.status} ${operation.paidMinor}/${operation.returnedMinor}`}`;
     const isTold = `payout ${payout.id} is ${payout.status} ${payout.processedMinor}/${payout.returnedMinor}`;
     const isDenied = operation !== undefined && (isAlive(operation) || heldByPayee(operation) > 0n);
-    if (says === "not_paid" && isDenied && this.#isEndedUnasked(payout)) {
-      this.#tally.reach("a forgotten send was ended unasked");
-      return;
-    }
     if (says === "not_paid" && isDenied && !(mayLag(operation) && !isEnd)) {
       this.#tally.judge("false_final", `${isTold} by ${payout.evidence ?? "nothing"}, ${isBook}`);
     }
@@ -235,14 +231,6 @@ export class Oracle implements Witness {
     const isRevived = mayLag(operation) && payout.evidence !== null;
     if (isAhead || (isEnd && isBehind && !isNothing && !isRevived))
       this.#tally.judge("false_final", `${isTold}, ${isBook}`);
-  }
-
-  /**
-   * After a failover what is planned is ended by the lifetime of its order without the question whether it was sent
-   * before: known, and to be mended in the product.
-   */
-  #isEndedUnasked({ firstSendTime }: Payout): boolean {
-    return this.#hasForgotten && firstSendTime === null;
   }
 
   operationOf(payout: Payout): Operation | undefined {

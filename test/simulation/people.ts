@@ -104,8 +104,6 @@ export class People {
       return;
     }
     const doing = this.#aptFor(payout);
-    // What has not been sent, by what the database still knows, may have been sent all the same.
-    if (doing?.kind === "terminate" && this.#world.oracle.hasForgotten) return;
     if (doing !== null) await this.#desk.act(doing);
   }
 
@@ -182,7 +180,6 @@ export class People {
     const { invoiceId, organizationId: book } = request;
     const what = random.pick(["terminate", "block", "unblock", "change", "change", "decide", "decide"] as const);
     if (what === "block" || what === "unblock") this.#block(request, what === "block");
-    else if (what === "terminate" && this.#world.oracle.hasForgotten) return;
     else if (what === "terminate" && invoiceId !== null) await this.#desk.run(book, terminateInvoice, { invoiceId });
     else if (what === "decide") this.#decide(request);
     else {

@@ -47,8 +47,6 @@ export interface Surroundings {
   readonly publicUrl: string;
   readonly vault: EngineOptions["vault"];
   readonly connectors: EngineOptions["connectors"];
-  /** Whether the database has forgotten commits: processes may still hold what followed from them. */
-  hasForgotten(): boolean;
   storeOf(process: SimProcess): Store;
   httpOf(process: SimProcess): Http;
 }
@@ -155,12 +153,7 @@ export class SimProcess implements Owner {
     if (!this.isAlive) return;
     // The database was away for a moment, or broke off: that is reported, and it is no bug.
     if (error instanceof OutcomeUnknown) this.#around.tally.reach(`commit unknown to ${what.split(" ")[0]}`);
-    else if (
-      /InvariantBroken: (the story of payout|payout \S+ is part of its story)/.test(String(error)) &&
-      this.#around.hasForgotten()
-    ) {
-      this.#around.tally.reach("outcome of a forgotten payout");
-    } else if (error instanceof StoreUnavailable) this.#around.tally.reach("database unavailable");
+    else if (error instanceof StoreUnavailable) this.#around.tally.reach("database unavailable");
     else this.#around.tally.judge("broken", `${this.name}, ${what}: ${describe(error)}`);
   }
 }

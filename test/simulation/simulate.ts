@@ -215,7 +215,6 @@ class Simulation {
         publicUrl: PUBLIC_URL,
         vault: this.#vault,
         connectors: new Map([[this.#connector.name, this.#connector]]),
-        hasForgotten: () => this.#auditor.oracle.hasForgotten,
         storeOf: (process) => storePort(stores, process),
         httpOf: (process) => httpPort(line, process),
       },

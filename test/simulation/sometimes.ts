@@ -48,7 +48,6 @@ export const SOMETIMES = [
   "late return twice",
   "next attempt after D3",
   "next attempt after a revoke",
-  "outcome of a forgotten payout",
   "provider paid again",
   "provider revived",
 ] as const;

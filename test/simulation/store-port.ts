@@ -121,11 +121,6 @@ async function decide<T>(
 
 function judge(tally: Tally, error: unknown): void {
   if (error instanceof StoreUnavailable || error instanceof OutcomeUnknown) return;
-  // An item closed and another opened for the same reason in one batch: its halves run on their own.
-  if (error instanceof StoreRefused && error.constraint === "moderation_item_open_once") {
-    tally.reach("batch run in halves");
-    return;
-  }
   const what = error instanceof StoreRefused ? `the store refused: ${error.constraint}` : describe(error);
   tally.judge("broken", what);
 }
