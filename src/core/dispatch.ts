@@ -137,22 +137,25 @@ function endPlanned(draft: Draft, world: World): void {
  * far as that is possible. Whoever is paid first has the hold.
  */
 function relieve(draft: Draft, world: World): void {
+  foldPayouts(draft);
+  for (const planned of draft.payouts.toReversed()) {
+    // What has been revived takes the room of whatever is only planned, of every part.
+    if (draft.request.overpaidMinor === 0n) return;
+    if (PAYOUT_MEANING[planned.status].class !== "planned" || !world.isSurelyUnsent(planned)) continue;
+    movePayout(draft, planned.id, "TERMINATED");
+    wakePayout(draft, planned.id, null);
+    foldPayouts(draft);
+  }
   for (const { last } of partsOf(draft.payouts)) {
-    if (!isPlannedOrOpen(last)) continue;
+    if (PAYOUT_MEANING[last.status].class !== "open") continue;
     const others = draft.payouts.filter((each) => each.part === last.part && each.id !== last.id);
     if (
       !others.some((each) => countedMinor(each) > 0n && countedMinor(each) + last.amountMinor > roomOf(draft, last))
     ) {
       continue;
     }
-    if (PAYOUT_MEANING[last.status].class === "planned") {
-      if (!world.isSurelyUnsent(last)) continue;
-      movePayout(draft, last.id, "TERMINATED");
-      wakePayout(draft, last.id, null);
-    } else if (isRevocable(last) && world.canRevoke(last)) {
-      // Should the earlier one come to nothing after all, the part may still be paid by another route.
-      askRevoke(draft, last.id, "reroute");
-    }
+    // Should the earlier one come to nothing after all, the part may still be paid by another route.
+    if (isRevocable(last) && world.canRevoke(last)) askRevoke(draft, last.id, "reroute");
   }
 }
 

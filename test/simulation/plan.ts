@@ -201,7 +201,7 @@ function inMood(plan: Plan, mood: keyof typeof MOODS): Plan {
       return {
         ...plan,
         processes: plan.processes.map((each) => ({ ...each, isWorking: true })),
-        faults: { ...NO_FAULTS, lost_answer: 0.9, lost_request: 0.75, callback_delayed: 1, crash: 1 },
+        faults: { ...NO_FAULTS, lost_answer: 0.9, lost_request: 0.35, callback_delayed: 1, crash: 1 },
         hasStalls: false,
         sparesInquiries: false,
         crashPoints: NO_CRASHES,
