@@ -179,7 +179,7 @@ function report(model: Model, world: World, payout: Payout, next: Step & { step:
 
 function actInModel(
   model: Model,
-  { story, counts }: World,
+  { story }: World,
   payout: Payout | undefined,
   { act }: Step & { step: "act" },
 ): void {
