@@ -177,12 +177,7 @@ function report(model: Model, world: World, payout: Payout, next: Step & { step:
   world.story.report(payout.id, { kind: next.how, resolution: "CONNECTION_ERROR" });
 }
 
-function actInModel(
-  model: Model,
-  { story }: World,
-  payout: Payout | undefined,
-  { act }: Step & { step: "act" },
-): void {
+function actInModel(model: Model, { story }: World, payout: Payout | undefined, { act }: Step & { step: "act" }): void {
   if (payout !== undefined && act.do === "evidence") {
     const figure = percentIn(payout.amountMinor, act.percent) ?? payout.amountMinor;
     if (act.says === "not_paid" || act.says === "returned") prove(model, payout.id, "D4");
