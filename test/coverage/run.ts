@@ -37,7 +37,7 @@ export interface Run {
   readonly played: readonly Played[];
   readonly tally: Tally;
   readonly isBalanced: boolean;
-  /** Between our books and the provider's own. */
+  /** Between our books and the provider's own, and what the auditor finds. */
   readonly differences: readonly string[];
 }
 
@@ -58,7 +58,7 @@ export async function playAll(gateway: Gateway, cases: readonly Case[] = CASES):
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, player));
-  const inBooks = await differences(gateway);
+  const inBooks = [...(await differences(gateway)), ...(await gateway.breaches())];
   const publicStatuses = await readPublicStatuses(gateway);
   const { body } = await gateway.call("GET", "/accounts/trial-balance");
   await feed.close();

@@ -123,7 +123,7 @@ describe("paths", () => {
   test("the wrong method", async () => {
     const reply = await world.call("DELETE", "/payout-requests/x");
     isProblem(reply, 405, "method-not-allowed");
-    assert.equal(reply.headers["allow"], "GET, HEAD, PUT");
+    assert.equal(reply.headers["allow"], "GET, HEAD, PATCH, PUT");
     const nested = await world.call("PUT", "/organizations/org_demo/payouts/");
     isProblem(nested, 405, "method-not-allowed");
     assert.equal(nested.headers["allow"], "GET, HEAD");
