@@ -20,7 +20,7 @@ export const ACTS = {
   accept_partial: { doc: "Took what is paid as enough.", decidesMoney: true },
   take_back: { doc: "Closed an order with what is paid, and asked for that to be brought back.", decidesMoney: true },
   settle_incident: { doc: "Said who bears what stands in suspense.", decidesMoney: true },
-  change: { doc: "Changed attempts or partial payment of an order." },
+  change: { doc: "Changed attempts or partial payment of an order.", decidesMoney: true },
   assign: { doc: "Gave a moderation item to somebody." },
   comment: { doc: "Wrote a comment." },
   close: { doc: "Closed a moderation item that needs nothing more." },

@@ -34,6 +34,9 @@ import {
 /** How long a request sleeps that waits for money at its providers. */
 const FUNDS_WAIT_MS = 30_000;
 
+/** How often an order is looked at whose end was asked for and that cannot end yet. */
+const LOOK_AGAIN_MS = 60_000;
+
 /** Carries a story on from where it stands. */
 export function advance(draft: Draft, world: World): void {
   relieve(draft, world);
@@ -48,16 +51,17 @@ export function advance(draft: Draft, world: World): void {
  * each with its own, else the request.
  */
 function scheduleEnd(draft: Draft): void {
-  const { expiresTime } = draft.request;
+  const { expiresTime, endAsked } = draft.request;
+  const endTime = endAsked === null ? expiresTime : Math.max(expiresTime, draft.now + LOOK_AGAIN_MS);
   if (isEnded(draft) || draft.payouts.some(isPlannedOrOpen)) {
     wakeRequest(draft, null);
     for (const payout of draft.payouts) {
       const isWaiting = payout.status === "CREATED" || (payout.status === "READY" && payout.isManual);
-      if (isWaiting && !draft.wakes.has(`payout:${payout.id}`)) wakePayout(draft, payout.id, expiresTime);
+      if (isWaiting && !draft.wakes.has(`payout:${payout.id}`)) wakePayout(draft, payout.id, endTime);
     }
     return;
   }
-  if (!draft.wakes.has(`request:${draft.request.id}`)) wakeRequest(draft, expiresTime);
+  if (!draft.wakes.has(`request:${draft.request.id}`)) wakeRequest(draft, endTime);
 }
 
 function goOn(draft: Draft, world: World): void {

@@ -141,6 +141,8 @@ export function hearFact(draft: Draft, id: string, heard: Heard, truth: SendTrut
     return;
   }
   if (isReversalLost(payout, heard, truth)) {
+    // The provider has shown the order: that it is not found later proves nothing any more.
+    markAnswered(draft, id);
     unflag(draft, id);
     movePayout(draft, id, payout.status === "REVOKING" ? "REVOKE_FAILED" : "CANCEL_FAILED");
     leaveReversal(draft, id);

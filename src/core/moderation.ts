@@ -6,7 +6,7 @@ import { endUnpaid } from "./facts.ts";
 import { hear } from "./news.ts";
 import type { Payout } from "./payout.ts";
 import { isPlannedOrOpen, PAYOUT_MEANING } from "./payout.ts";
-import { start, type World } from "./payout-plan.ts";
+import { adopt, start, type World } from "./payout-plan.ts";
 import { REQUEST } from "./request.ts";
 import { askCancel, isCancellable } from "./reversal.ts";
 import { leaveReversal } from "./reversal-rules.ts";
@@ -28,10 +28,18 @@ export function isCallOpen(payout: Payout): boolean {
 
 /** Takes a person's word, with evidence attached (D4), for what became of a payout. */
 export function decide(draft: Draft, id: string, verdict: Verdict, truth: SendTruth): ActObstacle | null {
+  if (isInQuestion(payoutOf(draft, id))) {
+    if (verdict.says === "not_paid") return endInQuestion(draft, id);
+    // What somebody forgot to have sent is taken over, and then decided like everything that was sent.
+    if (verdict.says === "paid" && payoutOf(draft, id).destinationHash !== null) adopt(draft, id);
+  }
   const payout = payoutOf(draft, id);
   const cls = PAYOUT_MEANING[payout.status].class;
   if (isCallOpen(payout)) return "in_flight";
   if (cls === "planned" || payout.status === "CREATE_FAILED") return "in_this_status";
+  // As long as a request may still arrive, nobody can say that it did not.
+  const mayArrive = payout.lastLeaveTime !== null && draft.now <= payout.lastLeaveTime + (truth.waitWindowMs ?? 0);
+  if (verdict.says === "not_paid" && payout.send === "unknown" && mayArrive) return "too_early";
   if (verdict.says === "not_returned") {
     if (payout.status !== "CANCELLING") return "in_this_status";
     movePayout(draft, id, "CANCEL_FAILED");
@@ -49,6 +57,20 @@ export function decide(draft: Draft, id: string, verdict: Verdict, truth: SendTr
   const after = payoutOf(draft, id);
   const isMoved = after.status !== payout.status || after.processedMinor !== payout.processedMinor;
   return isMoved || after.returnedMinor !== payout.returnedMinor ? null : "in_this_status";
+}
+
+/** Not sent, as far as we know, and yet a provider has spoken of it. */
+function isInQuestion(payout: Payout): boolean {
+  return payout.status === "READY" && payout.moderationRequired;
+}
+
+/** A person has proved that a provider's word about an order that we never sent was about nothing. */
+function endInQuestion(draft: Draft, id: string): null {
+  movePayout(draft, id, "TERMINATED");
+  patchPayout(draft, id, { evidence: "D4", moderationRequired: false, flaggedTime: null });
+  draft.closedItems.push({ subject: id, reason: "not_sent_by_us" });
+  wakePayout(draft, id, null);
+  return null;
 }
 
 function answerOf(payout: Payout, { says }: Verdict, figure: bigint): Answer {

@@ -137,7 +137,7 @@ function hearAbsent(draft: Draft, payout: Payout, askedTime: number, truth: Send
     payout.lastLeaveTime !== null &&
     askedTime > payout.lastLeaveTime + truth.waitWindowMs;
   const isUndecided =
-    (payout.status === "INVOKING" || payout.status === "REVOKING") &&
+    (payout.status === "INVOKING" || payout.status === "REVOKING" || payout.status === "REVOKE_FAILED") &&
     payout.send !== "answered" &&
     payout.send !== "none";
   if (isUndecided && isAfterWindow && truth.isInquiryComplete) {
@@ -153,7 +153,7 @@ function hearAbsent(draft: Draft, payout: Payout, askedTime: number, truth: Send
 }
 
 function absentEnd(draft: Draft, payout: Payout): PayoutStatus {
-  if (payout.status === "REVOKING") return "REVOKED";
+  if (payout.status === "REVOKING" || payout.status === "REVOKE_FAILED") return "REVOKED";
   return draft.request.endAsked === null ? "INVOKE_FAILED" : endStatus(draft);
 }
 

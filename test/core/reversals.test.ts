@@ -256,3 +256,22 @@ test("a part of which something came back is not paid again by the machine", () 
   story.fact("failed", { resolution: "DECLINED_ERROR" }, "p2");
   assert.deepEqual(story.statuses.toSorted(), ["CANCELLED", "REVOKED"]);
 });
+
+test("a revoke of an order that never arrived is refused: that it is not found proves as much as before", () => {
+  const story = new Playing({ fee: FIVE_PERCENT, routes: ["r1"] });
+  story.report("p1", { kind: "lost", resolution: "CONNECTION_TIMEOUT_ERROR" });
+  askRevoke(story.draft, "p1", "stop");
+  story.advance();
+  story.pass(1);
+  const refused = { sent: "refused", fact: "ignore", resolution: "DECLINED_ERROR" } as const;
+  story.report("p1", { kind: "answer", answer: refused });
+  assert.deepEqual(story.statuses, ["REVOKE_FAILED"]);
+  const absent = { sent: "unknown", fact: "unknown", resolution: "UNKNOWN", found: "no" } as const;
+  for (let tries = 0; story.payout.status === "REVOKE_FAILED"; tries += 1) {
+    assert.ok(tries < 30);
+    story.pass(5_000);
+    if (story.calls.has("p1")) story.report("p1", { kind: "answer", answer: absent });
+  }
+  assert.deepEqual([story.payout.status, story.payout.evidence], ["REVOKED", "D3"]);
+  assert.deepEqual(story.books, {});
+});

@@ -24,6 +24,7 @@ describe("acts on money", () => {
   const heard: string[] = [];
   /** An order of which nobody will ever hear anything: for the repeat, which must wait. */
   let unheard: string;
+  let lost: string;
 
   before(async () => {
     gateway = await openGateway();
@@ -40,13 +41,16 @@ describe("acts on money", () => {
     const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`;
     const endpoint = await gateway.call("POST", "/webhook-endpoints", { url, events: ["moderation.*"] });
     assert.equal(endpoint.status, 201);
-    unheard = await order("unheard", "timeout_paid", {
-      fields: {
-        account: "payee-unheard",
-        test_details_scenario: "timeout_paid",
+    const unanswered = (name: string, scenario: string): Promise<string> => {
+      const fields = {
+        account: `payee-${name}`,
+        test_details_scenario: scenario,
         test_details_inquire_resolution: "PROVIDER_INTERNAL_ERROR",
-      },
-    });
+      };
+      return order(name, scenario, { fields });
+    };
+    unheard = await unanswered("unheard", "timeout_paid");
+    lost = await unanswered("lost", "timeout_absent");
   });
   after(async () => {
     assert.deepEqual(gateway.broken, []);
@@ -225,14 +229,18 @@ describe("acts on money", () => {
 
   test("evidence says what became of a payout; that nothing was paid needs a document", async () => {
     const proof = { kind: "provider_report", value: "2026-11-20.csv", sha256: "a".repeat(64) };
-    const lost = await order("lost", "timeout_absent");
     const payout = payoutIn(await gateway.until(lost, (body) => body["moderationRequired"] === true));
     const said = (evidence: Json, verdict = "not_paid"): Promise<Reply> =>
       onPayout(payout, "evidence", { reason: "The report does not list it.", verdict, evidence });
     refusedWith(await said({ kind: "text", value: "They say so." }), 422, "validation-failed");
     refusedWith(await said({ kind: "provider_report", value: "2026-11-20.csv" }), 422, "validation-failed");
-    const decided = await said(proof);
-    assert.equal(decided.status, 200, JSON.stringify(decided.body));
+    let decided = await said(proof);
+    for (let tries = 0; decided.status !== 200; tries++) {
+      refusedWith(decided, 409, "payout-in-flight");
+      assert.ok(tries < 200, "the wait window ends");
+      await sleep(100);
+      decided = await said(proof);
+    }
     assert.equal(decided.body["evidence"], "D4");
     assert.equal((await until(lost, "process_failed"))["processedAmount"], 0);
     assert.deepEqual(await gateway.openItems(String(payout["id"])), []);

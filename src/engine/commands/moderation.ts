@@ -1,6 +1,7 @@
 /** What people do about payouts and orders: one command for all acts, and one for a second person's word. */
 import type { ModerationAct, StoryAct } from "../../core/acts.ts";
 import { type Refusal, refusal } from "../../core/errors.ts";
+import { max, parseMajor } from "../../core/money.ts";
 import type { Payout } from "../../core/payout.ts";
 import type { PayoutRequest } from "../../core/request.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
@@ -91,8 +92,8 @@ export const moderate: Handler<ActOrder, ActRows> = {
     const { request } = found.story;
     const website = context.rows.get("website", [context.organizationId, request.websiteId]);
     assert(website !== null, `website ${request.websiteId} is loaded`);
-    const { currency, amountMinor } = found.payout ?? request;
-    if (!needsSecondPerson(order.kind, website, { currency, amountMinor })) {
+    const { currency } = found.payout ?? request;
+    if (!needsSecondPerson(order.kind, website, { currency, amountMinor: atStake(found, order.body) })) {
       const act = recordAct(context, order, "done");
       return execute(context, found, { order, act });
     }
@@ -101,6 +102,14 @@ export const moderate: Handler<ActOrder, ActRows> = {
     return ok(rowsAfter(context, found, recordAct(context, order, "proposed")));
   },
 };
+
+/** How much an act may move, minor units: also what it names itself, and what stands in suspense. */
+function atStake({ payout, story }: Found, { amount }: ActBody): bigint {
+  if (payout === null) return story.request.amountMinor;
+  const said = amount === undefined ? null : parseMajor(amount, payout.currency);
+  const figures = [payout.processedMinor, payout.incidentMinor, said?.ok === true ? said.value : 0n];
+  return figures.reduce((most, each) => max(most, each), payout.amountMinor);
+}
 
 interface Executing {
   readonly order: Pick<ActOrder, "kind" | "subject" | "body">;

@@ -7,7 +7,7 @@ import type { PaymentInstrument, Website } from "../../core/merchant.ts";
 import { isPlannedOrOpen, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
 import { type BlockReason, type Canceler, type PayoutRequest, publicStatus } from "../../core/request.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
-import { begin, type Draft, noteMove, patchRequest, reopen } from "../../core/story.ts";
+import { begin, type Draft, noteMove, patchRequest, reopen, type Story } from "../../core/story.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import { carryOn, payoutsOf, storyMore, storyOf, storyWants } from "../orders.ts";
@@ -296,7 +296,7 @@ const CHANGEABLE_OF_INVOICE = new Set(["description", "blocked", "blockReason", 
 function change(context: Context, put: PutRequest, checked: Checked): Result<RequestRows, Refusal> {
   const story = storyOf(context, put.id);
   assert(story !== null, `request ${put.id} is loaded`);
-  const { request, payouts } = story;
+  const { request } = story;
   const { order } = put;
   const patch = patchOf(put, request, checked);
   const website = checked.website;
@@ -306,7 +306,7 @@ function change(context: Context, put: PutRequest, checked: Checked): Result<Req
     return err(invalid([{ field: "blockReason", message: "needs blocked: true" }]));
   }
   if (Object.keys(patch).length === 0) return ok(rowsOf(context, put.id, { website, isNew: false }));
-  const obstacle = obstacleTo(patch, request, payouts);
+  const obstacle = obstacleTo(patch, story, checked.instrument);
   if (obstacle !== null) return err(refusal("not-in-this-status", obstacle));
   const draft = reopen(story, context.now);
   patchRequest(draft, patch);
@@ -316,7 +316,11 @@ function change(context: Context, put: PutRequest, checked: Checked): Result<Req
 }
 
 /** Why a change is not possible any more, in a sentence; null when it is. */
-function obstacleTo(patch: Partial<PayoutRequest>, request: PayoutRequest, payouts: readonly Payout[]): string | null {
+function obstacleTo(
+  patch: Partial<PayoutRequest>,
+  { request, payouts }: Story,
+  instrument: PaymentInstrument | null,
+): string | null {
   const status = publicStatus(request);
   if (status === "canceled" || status === "fulfilled") return `The payout request is ${status}.`;
   const names = Object.keys(patch);
@@ -327,6 +331,10 @@ function obstacleTo(patch: Partial<PayoutRequest>, request: PayoutRequest, payou
   const isUnderWay = payouts.some((payout) => isPlannedOrOpen(payout) && payout.status !== "CREATED");
   if (names.includes("paymentInstrumentId") && isUnderWay) {
     return "An allocation is under way: the payment instrument cannot change.";
+  }
+  const isOther = (payout: Payout): boolean => payout.status === "CREATED" && payout.service !== instrument?.service;
+  if (instrument !== null && names.includes("paymentInstrumentId") && payouts.some(isOther)) {
+    return "An allocation that awaits the payee's details is of another service than the payment instrument.";
   }
   if (request.invoiceId === null) return null;
   const isAwaited = request.dispatchStatus === "WAITING_DETAILS";
