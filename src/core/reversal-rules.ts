@@ -15,7 +15,10 @@ interface Asked {
 
 /** Whether a fact says that nothing of the reversal has happened yet. */
 function isUntouched(payout: Payout, { answer }: Asked): boolean {
-  if (answer.returnedMinor !== undefined && answer.returnedMinor > payout.returnedMinor) return false;
+  // What was said before tells of no return since, whatever had come back by then.
+  const { sequence, returnedMinor } = answer;
+  const isOld = sequence !== undefined && payout.factSequence !== null && sequence <= payout.factSequence;
+  if (!isOld && returnedMinor !== undefined && returnedMinor > payout.returnedMinor) return false;
   if (payout.status === "REVOKING") return STILL_THERE.has(answer.fact);
   return payout.status === "CANCELLING" && (STILL_PAID.has(answer.fact) || isReturnedBefore(payout, answer));
 }
