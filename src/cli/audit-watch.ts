@@ -85,7 +85,8 @@ export class AuditWatch {
       if (first !== null) onRound(first);
     } catch (error) {
       const why = error instanceof StoreUnavailable ? "the database is away" : "the audit could not run";
-      log.error({ err: error }, why);
+      // Weather, as far as anybody knows: the next round comes, and an alert watches for audits that stay away.
+      log.warn({ err: error }, why);
     }
   }
 
