@@ -15,7 +15,7 @@ export interface WatchOptions {
   readonly engine: Pick<Engine, "run">;
   readonly clock: Clock;
   readonly timer: Timer;
-  readonly log: Pick<Logger, "error" | "info">;
+  readonly log: Pick<Logger, "error" | "info" | "warn">;
   /** Time between two rounds, minutes. */
   readonly minutes: number;
   /** Told of every audit. */
