@@ -196,7 +196,7 @@ function watched(auditor: Auditor = openAuditor(world.database.appConfig)): Watc
     engine: world.engine,
     clock: realClock,
     timer: realTimer,
-    log: { error: note, info: note },
+    log: { error: note, info: note, warn: note },
     minutes: 5,
     onReport: metrics.onAudit,
     onRound: metrics.onAuditRound,
