@@ -1,7 +1,7 @@
 /** What a person may do about an order that the machine leaves alone (docs/domain.md, Moderation). */
 import type { Answer } from "./answer.ts";
 import { advance, askForEnd, continueOrder } from "./dispatch.ts";
-import type { SendTruth } from "./doubt.ts";
+import { type SendTruth, unflag } from "./doubt.ts";
 import { endUnpaid } from "./facts.ts";
 import { hear } from "./news.ts";
 import type { Payout } from "./payout.ts";
@@ -44,8 +44,7 @@ export function decide(draft: Draft, id: string, verdict: Verdict, truth: SendTr
     if (payout.status !== "CANCELLING") return "in_this_status";
     movePayout(draft, id, "CANCEL_FAILED");
     leaveReversal(draft, id);
-    patchPayout(draft, id, { moderationRequired: false, flaggedTime: null });
-    draft.closedItems.push({ subject: id, reason: "outcome_unknown" });
+    unflag(draft, id);
     wakePayout(draft, id, null);
     return null;
   }
