@@ -3,14 +3,20 @@
  * details are still awaited, in CREATED (docs/domain.md, Payout request).
  */
 import { isEnded } from "./dispatch.ts";
-import { nextPart } from "./parts.ts";
+import { MAX_PARTS, nextPart } from "./parts.ts";
 import type { Payout } from "./payout.ts";
 import { failToCreate, makePayout, refusedRoutes, takenInDraft, type World } from "./payout-plan.ts";
 import { REQUEST } from "./request.ts";
 import { type Draft, foldPayouts, moveRequest } from "./story.ts";
 
 /** Why nothing was allocated. */
-export type NotAllocated = "in_this_status" | "blocked" | "more_than_available" | "no_route" | "unknown_route";
+export type NotAllocated =
+  | "in_this_status"
+  | "blocked"
+  | "more_than_available"
+  | "too_many_parts"
+  | "no_route"
+  | "unknown_route";
 
 /** Why a request takes no allocation of so much; null: it does. */
 export function obstacleToAllocation(draft: Draft, amountMinor: bigint): NotAllocated | null {
@@ -20,6 +26,7 @@ export function obstacleToAllocation(draft: Draft, amountMinor: bigint): NotAllo
     return request.blocked ? "blocked" : "in_this_status";
   }
   if (request.blocked) return "blocked";
+  if (nextPart(draft.payouts) > MAX_PARTS) return "too_many_parts";
   return amountMinor > request.availableMinor || amountMinor <= 0n ? "more_than_available" : null;
 }
 

@@ -7,7 +7,7 @@ import { countedMinor, isPlannedOrOpen, type Payout } from "./payout.ts";
 import type { PayoutRequest } from "./request.ts";
 import { resolutionRow } from "./resolution.ts";
 
-/** The most parts that an amount is cut into. */
+/** The most parts that an order has: an amount is cut into no more, and a request takes no more allocations. */
 export const MAX_PARTS = 100;
 
 /** A part with the newest of its payouts. */

@@ -6,7 +6,9 @@ import type { Answer } from "./answer.ts";
 import { inquiryDelayMs } from "./backoff.ts";
 import type { SendTruth } from "./doubt.ts";
 import { providerReference, type ReferenceShape } from "./ids.ts";
+import { MAX_PARTS } from "./parts.ts";
 import { isPlannedOrOpen, type Payout } from "./payout.ts";
+import type { PayoutRequest } from "./request.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -95,8 +97,57 @@ export function questionsOf(
   return [...others, { providerAccountId, attempt, reference }];
 }
 
+/**
+ * A search of one provider account for parts that this database does not know: cut by routes as they were then, or
+ * allocated by people. Goes through the parts one by one, for each attempt that they may have had.
+ */
+export interface PartSearch {
+  readonly organizationId: string;
+  readonly requestId: string;
+  readonly epoch: number;
+  readonly providerAccountId: string;
+  readonly attempt: number;
+  /** The part that is asked about next; every earlier one that is unknown here is absent there. */
+  readonly part: number;
+  /** `absent`: of all the parts that an order may have. */
+  readonly state: CheckState;
+  readonly fact: string | null;
+  readonly tries: number;
+  readonly askedTime: number | null;
+  readonly version: number;
+}
+
+/** Whether an order may have had other parts than the ones known here. */
+export function mayHaveOtherParts(request: Pick<PayoutRequest, "isSplit" | "invoiceId">): boolean {
+  return request.isSplit || request.invoiceId === null;
+}
+
+/**
+ * Where unknown parts of an order are to be looked for, before any part of it leaves: all of them together must be no
+ * more than the order, and nobody here remembers how it was cut.
+ */
+export function searchesOf(
+  order: Pick<PayoutRequest, "attemptsLimit">,
+  accounts: readonly Pick<Questioned, "providerAccountId">[],
+): readonly Pick<PartSearch, "providerAccountId" | "attempt">[] {
+  return accounts.flatMap(({ providerAccountId }) =>
+    Array.from({ length: order.attemptsLimit }, (_, index) => ({ providerAccountId, attempt: index + 1 })),
+  );
+}
+
+/** A search after an answer about the part that it stands at. */
+export function advance(
+  search: PartSearch,
+  to: { readonly state: CheckState; readonly fact: string | null },
+): PartSearch {
+  const { part, version } = search;
+  const next = { ...search, version: version + 1 };
+  if (to.state !== "absent") return { ...next, ...to, fact: to.state === "found" ? to.fact : null };
+  return part < MAX_PARTS ? { ...next, part: part + 1, state: "due", tries: 0 } : { ...next, state: "absent" };
+}
+
 /** The check that is to be asked next; null when all have been answered. */
-export function nextCheck(checks: readonly RecoveryCheck[]): RecoveryCheck | null {
+export function nextCheck<C extends Pick<RecoveryCheck, "state">>(checks: readonly C[]): C | null {
   return checks.find((check) => !isAnswered(check)) ?? null;
 }
 

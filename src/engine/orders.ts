@@ -4,6 +4,7 @@ import type { Refusal } from "../core/errors.ts";
 import { sha256 } from "../core/ids.ts";
 import type { Invoice } from "../core/invoice.ts";
 import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
+import { mayHaveOtherParts } from "../core/recovery.ts";
 import { assert, ok, type Result } from "../core/result.ts";
 import { type Draft, patchPayout, type Story } from "../core/story.ts";
 import type { ProviderErrand, Seen } from "./command.ts";
@@ -51,6 +52,7 @@ export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[]
       keys: [[organizationId, key.requestId, payout.part]],
     })),
     { table: "paymentInstrument", by: "primary", keys: instrumentKeys(organizationId, payouts) },
+    ...searchWants(seen, key.requestId),
     // What is planned may not end before it is certain that it was never sent.
     {
       table: "recoveryCheck",
@@ -63,6 +65,13 @@ export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[]
       keys: subjects.map((subject) => [organizationId, subject]),
     },
   ];
+}
+
+/** After a restore, how far the search for forgotten parts of an order is. */
+function searchWants({ organizationId, rows }: Seen, requestId: string): readonly Want<TableName>[] {
+  const request = rows.get("request", [organizationId, requestId]);
+  if (request === null || !mayHaveOtherParts(request)) return [];
+  return [{ table: "partSearch", by: "part_search_by_request", keys: [[organizationId, requestId]] }];
 }
 
 function isPlanned({ status }: Payout): boolean {

@@ -9,7 +9,7 @@ import type { Invoice } from "../core/invoice.ts";
 import type { Entry, LedgerAccount } from "../core/ledger.ts";
 import type { Customer, FundsMovement, PaymentInstrument, Website } from "../core/merchant.ts";
 import type { Payout } from "../core/payout.ts";
-import type { RecoveryCheck } from "../core/recovery.ts";
+import type { PartSearch, RecoveryCheck } from "../core/recovery.ts";
 import type { PayoutRequest } from "../core/request.ts";
 import type { DepositAccount, ProviderAccount, Route, Scheme } from "../core/routing.ts";
 
@@ -167,6 +167,7 @@ export interface Tables {
   moderationItem: ModerationItem;
   moderationAct: ModerationAct;
   recoveryCheck: RecoveryCheck;
+  partSearch: PartSearch;
   webhookEndpoint: WebhookEndpoint;
   delivery: Delivery;
   idempotency: Idempotency;

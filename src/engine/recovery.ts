@@ -36,9 +36,16 @@ interface CheckRows {
 
 type CheckContext = Context & { readonly rows: CheckRows };
 
-/** A call that asks about a reference which may be another account's, or another attempt's, than the payout's. */
+/** A reference that may have been sent and forgotten. */
+export interface Suspect {
+  readonly part: number;
+  readonly attempt: number;
+  readonly reference: string;
+}
+
+/** A call that asks about a reference which may be another account's, attempt's or part's than the payout's. */
 export interface CheckErrand extends ProviderErrand {
-  readonly check: Pick<RecoveryCheck, "attempt" | "reference">;
+  readonly check: Suspect;
 }
 
 export function isCheck(errand: ProviderErrand): errand is CheckErrand {
@@ -65,12 +72,16 @@ export function checkBeforeSend(context: CheckContext, draft: Draft, payout: Pay
   const provider = context.setup.providers.get(check.providerAccountId);
   if (provider === undefined || provider.connector.truth.inquiry.byOurReference !== "yes") {
     // Nobody can say whether it was sent there. A person can.
-    giveToPerson(draft, payout, { reason: "outcome_unknown", check, fact: null });
+    const { providerAccountId, attempt, reference } = check;
+    const about = { providerAccountId, attempt, reference, part: payout.part };
+    giveToPerson(draft, payout, { reason: "outcome_unknown", about, fact: null });
     wakePayout(draft, payout.id, draft.request.expiresTime);
     return "asked";
   }
   if (!context.takeSlot(check.providerAccountId)) return "held";
-  ask(context, draft, { payout, check, provider });
+  const { version, tries, attempt, reference } = check;
+  context.rows.put("recoveryCheck", { ...check, tries: tries + 1, askedTime: context.now, version: version + 1 });
+  ask(context, draft, { payout, provider, suspect: { part: payout.part, attempt, reference } });
   return "asked";
 }
 
@@ -113,17 +124,16 @@ function isAbout(check: Place, place: Place): boolean {
   return check.providerAccountId === place.providerAccountId && check.attempt === place.attempt;
 }
 
-function ask(
-  context: CheckContext,
+/** Asks about a reference under the payout's lease. The caller holds a slot of the account. */
+export function ask(
+  context: Context,
   draft: Draft,
-  what: { payout: Payout; check: RecoveryCheck; provider: ProviderSetup },
+  what: { readonly payout: Payout; readonly suspect: Suspect; readonly provider: ProviderSetup },
 ): void {
-  const { payout, check, provider } = what;
+  const { payout, suspect, provider } = what;
   const { truth } = provider.connector;
   const fence = context.nextFence();
   draft.wakes.set(`payout:${payout.id}`, { dueTime: context.now + truth.leaseMs, lease: true, fence });
-  const { version, tries } = check;
-  context.rows.put("recoveryCheck", { ...check, tries: tries + 1, askedTime: context.now, version: version + 1 });
   const errand: CheckErrand = {
     kind: "provider",
     slotKey: provider.row.id,
@@ -138,14 +148,14 @@ function ask(
     askedTime: context.now,
     operation: "inquire",
     draft: provider.connector.inquire.build(
-      questionTo(context, draft, { payout, reference: check.reference }),
+      questionTo(context, draft, { payout, reference: suspect.reference }),
       provider.account,
       context.now,
     ),
     fence,
     sendWithinMs: truth.leaseMs - truth.leaseMarginMs,
     timeoutMs: truth.timeoutMs,
-    check: { attempt: check.attempt, reference: check.reference },
+    check: suspect,
   };
   context.errands.push(errand);
 }
@@ -156,27 +166,33 @@ function questionTo(context: CheckContext, draft: Draft, about: { payout: Payout
   return { ...queryOf(context, draft, payout), reference, providerReference };
 }
 
+/** What a question about a reference came to. */
+export interface HeardCheck {
+  readonly payout: Payout;
+  readonly errand: CheckErrand;
+  readonly outcome: HttpOutcome;
+}
+
+/** What the answer says about the reference, and by which truth it was read. */
+export function readOutcome(context: Context, draft: Draft, { payout, errand, outcome }: HeardCheck) {
+  const provider = context.setup.providers.get(errand.providerAccountId);
+  assert(provider !== undefined, `provider account ${errand.providerAccountId}, which was asked, is installed`);
+  const truth = sendTruth(provider.connector.truth);
+  if (outcome.kind !== "answer") return { state: "asked" as const, fact: null, truth };
+  const question = questionTo(context, draft, { payout, reference: errand.check.reference });
+  const answer = provider.connector.inquire.read(outcome.result, question);
+  return { state: readCheck(answer, errand, truth), fact: answer.fact, truth };
+}
+
 /** Takes the outcome of a check from the holder of its lease. */
-export function hearCheck(
-  context: CheckContext,
-  draft: Draft,
-  heard: { readonly payout: Payout; readonly errand: CheckErrand; readonly outcome: HttpOutcome },
-): Result<"taken", Refusal> {
-  const { payout, errand, outcome } = heard;
+export function hearCheck(context: CheckContext, draft: Draft, heard: HeardCheck): Result<"taken", Refusal> {
+  const { payout, errand } = heard;
   const place = { providerAccountId: errand.providerAccountId, attempt: errand.check.attempt };
   const check = checksOf(context, payout.id).find((each) => isAbout(each, place));
   assert(check !== undefined, `the question about payout ${payout.id} that was asked is there`);
-  const provider = context.setup.providers.get(errand.providerAccountId);
-  assert(provider !== undefined, `provider account ${errand.providerAccountId}, which was asked, is installed`);
-  let answer: Answer | null = null;
-  if (outcome.kind === "answer") {
-    const question = questionTo(context, draft, { payout, reference: errand.check.reference });
-    answer = provider.connector.inquire.read(outcome.result, question);
-  }
-  const truth = sendTruth(provider.connector.truth);
-  const state = answer === null ? "asked" : readCheck(answer, errand, truth);
-  settle(context, check, { state, fact: answer?.fact ?? null });
-  if (state === "found") takeFound(draft, payout, { check, fact: answer?.fact ?? null, truth });
+  const { state, fact, truth } = readOutcome(context, draft, heard);
+  settle(context, check, { state, fact });
+  if (state === "found") takeFound(draft, payout, { check, fact, truth });
   else wakePayout(draft, payout.id, state === "absent" ? context.now : askAgainTime(check, context.now, truth));
   const carried = carryOn(context, draft);
   return carried.ok ? ok("taken") : carried;
@@ -207,23 +223,36 @@ function takeFound(
     adopt(draft, payout.id);
     return;
   }
-  giveToPerson(draft, payout, { reason: "not_sent_by_us", check, fact });
+  const { providerAccountId, attempt, reference } = check;
+  const about = { providerAccountId, attempt, reference, part: payout.part };
+  giveToPerson(draft, payout, { reason: "not_sent_by_us", about, fact });
   wakePayout(draft, payout.id, draft.now + (truth.inquiryScheduleMs.at(-1) ?? 0));
 }
 
-function giveToPerson(
+/** It is not sent by a machine any more: what is known of the order elsewhere, or cannot be known, is for a person. */
+export function giveToPerson(
   draft: Draft,
   payout: Payout,
-  why: { reason: "not_sent_by_us" | "outcome_unknown"; check: RecoveryCheck; fact: string | null },
+  why: {
+    readonly reason: "not_sent_by_us" | "outcome_unknown";
+    readonly about: Suspect & { readonly providerAccountId: string };
+    readonly fact: string | null;
+  },
 ): void {
-  const { providerAccountId, attempt, reference } = why.check;
+  const { providerAccountId, part, attempt, reference } = why.about;
   patchPayout(draft, payout.id, { moderationRequired: true, flaggedTime: payout.flaggedTime ?? draft.now });
   draft.items.push({
     kind: "payout",
     subject: payout.id,
     reason: why.reason,
     isIncident: why.reason === "not_sent_by_us",
-    details: { providerAccountId, attempt: String(attempt), reference, fact: why.fact ?? "unknown" },
+    details: {
+      providerAccountId,
+      part: String(part),
+      attempt: String(attempt),
+      reference,
+      fact: why.fact ?? "unknown",
+    },
   });
 }
 

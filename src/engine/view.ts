@@ -28,6 +28,7 @@ const KEYS: { readonly [T in TableName]: readonly (keyof Tables[T] & string)[] }
   moderationItem: ["organizationId", "id"],
   moderationAct: ["organizationId", "id"],
   recoveryCheck: ["organizationId", "payoutId", "epoch", "providerAccountId", "attempt"],
+  partSearch: ["organizationId", "requestId", "epoch", "providerAccountId", "attempt"],
   webhookEndpoint: ["organizationId", "id"],
   delivery: ["organizationId", "id"],
   idempotency: ["organizationId", "key"],

@@ -20,7 +20,7 @@ import {
   uuid,
 } from "./describe.ts";
 import { entry, history, invoice, ledgerAccount, payout, request } from "./tables-orders.ts";
-import { recoveryCheck } from "./tables-recovery.ts";
+import { partSearch, recoveryCheck } from "./tables-recovery.ts";
 
 const website: Table<Tables["website"]> = {
   scope: "tenant",
@@ -331,6 +331,7 @@ export const TABLES: { readonly [T in TableName]: Table<Tables[T]> } = {
     lookups: { moderation_act_by_subject: ["organizationId", "subject"] },
   },
   recoveryCheck,
+  partSearch,
   webhookEndpoint: {
     scope: "tenant",
     primary: ["organizationId", "id"],

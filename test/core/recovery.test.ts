@@ -3,18 +3,23 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Answer } from "../../src/core/answer.ts";
 import { providerReference } from "../../src/core/ids.ts";
+import { MAX_PARTS } from "../../src/core/parts.ts";
 import type { Payout } from "../../src/core/payout.ts";
 import {
+  advance,
   askAgainTime,
   type CheckState,
   isFromBefore,
   lastLeaveTime,
   lostEndOf,
+  mayHaveOtherParts,
   needsChecks,
   nextCheck,
+  type PartSearch,
   questionsOf,
   type RecoveryCheck,
   readCheck,
+  searchesOf,
   WATCH_MS,
   whyNotOpen,
 } from "../../src/core/recovery.ts";
@@ -119,4 +124,25 @@ test("the gate opens when the list is complete and nothing on it is to do", () =
   assert.equal(whyNotOpen(true, progress), null);
   assert.match(whyNotOpen(false, progress) ?? "", /list/);
   assert.match(whyNotOpen(true, { ...progress, inModeration: 0, toDo: 1 }) ?? "", /1 of 3/);
+});
+
+test("other parts are possible where an order may be split, and where people allocate", () => {
+  assert.equal(mayHaveOtherParts({ isSplit: false, invoiceId: "inv" }), false);
+  assert.equal(mayHaveOtherParts({ isSplit: true, invoiceId: "inv" }), true);
+  assert.equal(mayHaveOtherParts({ isSplit: false, invoiceId: null }), true);
+  const places = searchesOf({ attemptsLimit: 2 }, accounts).map((each) => `${each.providerAccountId}${each.attempt}`);
+  assert.deepEqual(places, ["a1", "a2", "b1", "b2"]);
+});
+
+test("a search goes on to the next part when one is absent, and ends at the last or where one is found", () => {
+  const search = { part: 98, state: "asked", fact: null, tries: 3, version: 7 } as PartSearch;
+  const absent = { state: "absent", fact: null } as const;
+  const next = advance(search, absent);
+  assert.deepEqual([next.part, next.state, next.tries, next.version], [99, "due", 0, 8]);
+  const last = advance({ ...search, part: MAX_PARTS }, absent);
+  assert.deepEqual([last.part, last.state], [MAX_PARTS, "absent"]);
+  const again = advance(search, { state: "asked", fact: "unknown" });
+  assert.deepEqual([again.part, again.state, again.fact, again.tries], [98, "asked", null, 3]);
+  const found = advance(search, { state: "found", fact: "paid" });
+  assert.deepEqual([found.part, found.state, found.fact], [98, "found", "paid"]);
 });

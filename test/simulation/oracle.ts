@@ -4,6 +4,7 @@
  * word is not our doing: what such an operation pays counts against nobody here, but it must be known at the end.
  */
 import type { HttpDraft, HttpResult } from "../../src/connectors/contract.ts";
+import { sandbox } from "../../src/connectors/sandbox/connector.ts";
 import { sha256 } from "../../src/core/ids.ts";
 import { countedMinor, PAYOUT_MEANING, type Payout } from "../../src/core/payout.ts";
 import { Intents, orderOfPayee } from "./intents.ts";
@@ -236,6 +237,14 @@ export class Oracle implements Witness {
   operationOf(payout: Payout): Operation | undefined {
     const secret = this.#secretOf(payout);
     return secret === undefined ? undefined : this.#provider?.find(secret, payout.reference);
+  }
+
+  /** Whether the book has another amount or payee: the order was forgotten, then repeated with other details. */
+  isOfAnotherOrder(payout: Payout): boolean {
+    const operation = this.operationOf(payout);
+    if (operation === undefined) return false;
+    const payee = sandbox.destinationHash({ account: operation.payee });
+    return operation.amountMinor !== payout.amountMinor || payee !== payout.destinationHash;
   }
 
   isRefused(payout: Payout): boolean {

@@ -66,10 +66,12 @@ export class People {
   async #inquireAbout(item: Tables["moderationItem"]): Promise<void> {
     const { organizationId, subject, id: itemId, version } = item;
     const payout = this.#world.mirror.get("payout", [organizationId, subject]);
-    const isAsked =
-      payout !== null && (await this.#desk.act({ kind: "inquire", about: payout, of: "payout" })) !== null;
+    if (payout === null) return;
+    // What differs in the book too will differ whenever it is asked about: a person decides by what the book says.
+    const decision = this.#world.oracle.isOfAnotherOrder(payout) ? this.#evidence(payout) : null;
+    const isDone = (await this.#desk.act(decision ?? { kind: "inquire", about: payout, of: "payout" })) !== null;
     const order = { itemId, version, kind: "close" as const, reason: "asked again", assignee: null };
-    if (isAsked) await this.#desk.run(organizationId, workOnItem, order);
+    if (isDone) await this.#desk.run(organizationId, workOnItem, order);
   }
 
   #openGates(): void {

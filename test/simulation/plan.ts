@@ -102,13 +102,15 @@ const RATES = [0.03, 0.1, 0.3, 0.6] as const;
 /**
  * Moods that chance alone would hardly ever put together. `slow_sender`: requests leave as late as they may, arrive as
  * late as they may, and whoever sent them cannot report: the worst case that the wait window is made for. `deaf`: hardly
- * an answer is heard, so that people let orders go once more that are there already.
+ * an answer is heard, so that people let orders go once more that are there already. `sleepers`: whoever holds a lease
+ * stands still, some for longer than it lasts, while people let the order go again: one speaks of a send that is
+ * another's by now. `restored`: the database forgets a good deal, and what is repeated finds other routes than before.
  */
-const MOODS = { mixed: 8, slow_sender: 4, deaf: 0.8, calm: 0.5 } as const;
+const MOODS = { mixed: 8, slow_sender: 4, deaf: 0.8, calm: 0.5, sleepers: 0.8, restored: 0.8 } as const;
 
 export function drawPlan(seed: number, random: Random): Plan {
   const mood = random.weighted(MOODS);
-  const processCount = mood === "slow_sender" ? 3 : random.between(1, 3);
+  const processCount = mood === "slow_sender" || mood === "sleepers" ? 3 : random.between(1, 3);
   const plan: Plan = {
     seed,
     organizations: random.between(1, 3),
@@ -139,7 +141,7 @@ export function drawPlan(seed: number, random: Random): Plan {
     storeDelayMs: random.pick([1, 3, 20, 200]),
     networkDelayMs: random.pick([5, 50, 400, 900]),
   };
-  const moody = inMood(plan, mood);
+  const moody = inMood(plan, mood, random);
   return mood === "mixed" && random.chance(0.15) ? withFailover(moody, random) : moody;
 }
 
@@ -178,7 +180,7 @@ function drawFaults(random: Random): Plan["faults"] {
   };
 }
 
-function inMood(plan: Plan, mood: keyof typeof MOODS): Plan {
+function inMood(plan: Plan, mood: keyof typeof MOODS, random: Random): Plan {
   switch (mood) {
     case "mixed":
       return plan;
@@ -209,12 +211,31 @@ function inMood(plan: Plan, mood: keyof typeof MOODS): Plan {
         safetyMs: 120_000,
         retentionMs: 60_000,
       };
+    case "sleepers":
+      return {
+        ...plan,
+        organizations: 1,
+        processes: plan.processes.map((each) => ({ ...each, isWorking: true })),
+        outcomes: { ...NO_OUTCOMES, paid_at_once: 3, paid_later: 1, not_now: 1 },
+        commands: { done: 1, later: 0, refused: 3, not_now: 1, error_done: 0, error_absent: 1 },
+        faults: { ...NO_FAULTS, pause: 0.5, lost_answer: 0.1 },
+        pausesInTime: 0.6,
+        hasStalls: false,
+        sparesInquiries: true,
+        crashPoints: NO_CRASHES,
+        actsPerMinute: 120,
+        safetyMs: 240_000,
+        retentionMs: null,
+      };
+    case "restored":
+      return withFailover({ ...plan, faults: { ...plan.faults, configuration: 12 } }, random);
     case "calm":
       return { ...plan, faults: NO_FAULTS, crashPoints: NO_CRASHES, hasStalls: false };
   }
 }
 
 const NO_FAULTS = drawRates(Object.keys(FAULTS) as Fault[], () => 0);
+const NO_OUTCOMES = drawRates(Object.keys(OUTCOMES) as Outcome[], () => 0);
 const NO_CRASHES = drawRates(Object.keys(CRASH_POINTS) as CrashPoint[], () => 0);
 
 function rate(random: Random): number {

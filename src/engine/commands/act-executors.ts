@@ -17,6 +17,7 @@ import {
 } from "../../core/moderation.ts";
 import { parseMajor } from "../../core/money.ts";
 import { type AfterRevoke, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
+import { isFromBefore } from "../../core/recovery.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
 import { askCancel, askRevoke, isCancellable, isRevocable } from "../../core/reversal.ts";
 import { settleIncident } from "../../core/settlement.ts";
@@ -149,6 +150,8 @@ function repeat(doing: Doing): Result<null, Refusal> {
   const payout = payoutIn(doing);
   const { truth } = providerOf(doing.context, payout).connector;
   const { retentionMs } = truth.reference;
+  // In the lost window it may have been found absent and paid under its next reference; nobody here remembers.
+  if (isFromBefore(payout, doing.context.moment.epoch)) return said("in_this_status");
   const isRepeatHarmless = truth.repeat === "harmless";
   return said(repeatPayout(doing.draft, payout.id, { ...sendTruth(truth), isRepeatHarmless, retentionMs }));
 }

@@ -2,6 +2,7 @@
 import { allocate, type NotAllocated } from "../../core/allocation.ts";
 import { type ErrorCode, type InvalidField, invalid, type Refusal, refusal } from "../../core/errors.ts";
 import { processPayout } from "../../core/moderation.ts";
+import { MAX_PARTS } from "../../core/parts.ts";
 import type { Payout } from "../../core/payout.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
 import { reopen } from "../../core/story.ts";
@@ -26,6 +27,7 @@ const OBSTACLES: Readonly<Record<Exclude<NotAllocated, "unknown_route">, { code:
   in_this_status: { code: "not-in-this-status", detail: "The payout request takes no allocations any more." },
   blocked: { code: "not-in-this-status", detail: "The payout request is blocked." },
   more_than_available: { code: "more-than-available", detail: "The payout request has not so much available." },
+  too_many_parts: { code: "not-in-this-status", detail: `The payout request has had ${MAX_PARTS} allocations.` },
   no_route: { code: "no-route", detail: "No route of the website's scheme can carry it." },
 };
 

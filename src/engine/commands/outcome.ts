@@ -12,6 +12,7 @@ import type { Context } from "../context.ts";
 import { carryOn, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { HttpOutcome } from "../ports.ts";
 import { checkWants, hearCheck, isCheck, noteInquiry, rememberLoss } from "../recovery.ts";
+import { hearSearch } from "../recovery-search.ts";
 import { providerOf, queryOf, sendTruth } from "../world.ts";
 
 export interface Outcome {
@@ -53,7 +54,10 @@ function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"
     const saved = saveStory(context, draft);
     return saved.ok ? ok("stale") : saved;
   }
-  if (isCheck(errand)) return hearCheck(context, draft, { payout, errand, outcome });
+  if (isCheck(errand)) {
+    const isOfOwnPart = errand.check.part === payout.part;
+    return (isOfOwnPart ? hearCheck : hearSearch)(context, draft, { payout, errand, outcome });
+  }
   const { connector } = providerOf(context, payout);
   if (errand.operation === "inquire") {
     patchPayout(draft, payout.id, { inquiries: payout.inquiries + 1 });

@@ -6,6 +6,7 @@ import { endUnpaid } from "../../core/facts.ts";
 import { endStatus } from "../../core/news.ts";
 import type { Operation, Payout } from "../../core/payout.ts";
 import { invoke } from "../../core/payout-plan.ts";
+import { isFromBefore } from "../../core/recovery.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
 import { abandonReversal, openReversal } from "../../core/reversal.ts";
 import { type Draft, movePayout, patchPayout, reopen, wakePayout } from "../../core/story.ts";
@@ -15,6 +16,7 @@ import { carryOn, errand, saveStory, storyMore, storyOf, storyWants } from "../o
 import type { TableName, Want, Work } from "../ports.ts";
 import { openItem } from "../record.ts";
 import { checkBeforeSend, checkWants, isToBeInquired } from "../recovery.ts";
+import { searchBeforeSend } from "../recovery-search.ts";
 import { isSendingOpen, providerOf, queryOf, sendTruth } from "../world.ts";
 import { matchCallback } from "./callback.ts";
 import { expireInvoice } from "./invoices.ts";
@@ -144,6 +146,8 @@ function sendReady(context: Context, draft: Draft, payout: Payout): Result<Woken
   if (draft.request.blocked || !isSendingOpen(context, payout.currency)) return wait(context, draft, payout);
   const account = context.rows.get("providerAccount", [context.organizationId, payout.providerAccountId]);
   if (account?.gate !== "open") return refuse(context, draft, payout);
+  const search = searchBeforeSend(context, draft, payout);
+  if (search !== "clear") return search === "held" ? ok("held") : moved(saveStory(context, draft));
   if (!context.takeSlot(payout.providerAccountId)) return ok("held");
   invoke(draft, payout.id, sendTruth(providerOf(context, payout).connector.truth));
   return moved(carryOn(context, draft));
@@ -170,7 +174,9 @@ function wait(context: Context, draft: Draft, payout: Payout): Result<Woken, Ref
 function repeat(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
   const account = context.rows.get("providerAccount", [context.organizationId, payout.providerAccountId]);
   const { blocked, endAsked } = draft.request;
-  if (blocked || endAsked !== null || !isSendingOpen(context, payout.currency) || account?.gate !== "open") {
+  const isOpen = isSendingOpen(context, payout.currency) && account?.gate === "open";
+  // What was allowed before a restore was allowed on knowledge that is gone.
+  if (blocked || endAsked !== null || !isOpen || isFromBefore(payout, context.moment.epoch)) {
     patchPayout(draft, payout.id, { send: "unknown" });
     wakePayout(draft, payout.id, context.now);
     return moved(saveStory(context, draft));

@@ -1,0 +1,135 @@
+/**
+ * Looks for parts of an order that this database does not know, before any part of it leaves in an epoch that began
+ * with a restore, a failover or a copy: an order may have been cut otherwise then, by other routes or by other people.
+ * Each search goes through the parts at one account for one attempt; its row says how far it is, so that whoever dies
+ * in the middle is followed by the next holder of the lease.
+ */
+import type { Refusal } from "../core/errors.ts";
+import { providerReference } from "../core/ids.ts";
+import { nextPart } from "../core/parts.ts";
+import { PAYOUT_MEANING, type Payout } from "../core/payout.ts";
+import {
+  advance,
+  askAgainTime,
+  mayHaveOtherParts,
+  needsChecks,
+  nextCheck,
+  type PartSearch,
+  searchesOf,
+} from "../core/recovery.ts";
+import { assert, ok, type Result } from "../core/result.ts";
+import { type Draft, wakePayout } from "../core/story.ts";
+import type { Context } from "./context.ts";
+import { carryOn } from "./orders.ts";
+import { ask, type BeforeSend, giveToPerson, type HeardCheck, readOutcome } from "./recovery.ts";
+import type { ProviderSetup } from "./setup.ts";
+
+/** How long a payout waits while another one of its order searches for all of them. */
+const OTHERS_LOOK_MS = 5_000;
+
+/** Stands before every send, like the payout's own checks: goes on with the order's search, if it is not over. */
+export function searchBeforeSend(context: Context, draft: Draft, payout: Payout): BeforeSend {
+  if (!needsChecks(payout, context.moment.epoch) || !mayHaveOtherParts(draft.request)) return "clear";
+  const searches = allSearches(context, draft);
+  const found = searches.find(({ state }) => state === "found");
+  if (found !== undefined) {
+    stop(context, draft, { payout, search: found });
+    return "asked";
+  }
+  const search = nextCheck(searches);
+  if (search === null) return "clear";
+  if (draft.payouts.find(isLeaving)?.id !== payout.id) {
+    wakePayout(draft, payout.id, context.now + OTHERS_LOOK_MS);
+    return "asked";
+  }
+  const provider = context.setup.providers.get(search.providerAccountId);
+  assert(provider !== undefined, `provider account ${search.providerAccountId}, which is searched, is installed`);
+  if (provider.connector.truth.inquiry.byOurReference !== "yes") {
+    stop(context, draft, { payout, search });
+    return "asked";
+  }
+  if (!context.takeSlot(search.providerAccountId)) return "held";
+  const { tries, version } = search;
+  context.rows.put("partSearch", { ...search, tries: tries + 1, askedTime: context.now, version: version + 1 });
+  ask(context, draft, { payout, provider, suspect: suspectOf(draft, search, provider) });
+  return "asked";
+}
+
+/** Whether a machine is about to send it: the first of an order searches, the others wait for what it finds. */
+function isLeaving({ status, send, isManual, moderationRequired }: Payout): boolean {
+  if (moderationRequired) return false;
+  if (status === "INVOKING") return send === "not_now";
+  return PAYOUT_MEANING[status].class === "planned" && status !== "CREATED" && !isManual;
+}
+
+/** The searches of an order in this epoch, made where they are missing: from the first part that is unknown here. */
+function allSearches(context: Context, draft: Draft): readonly PartSearch[] {
+  const { organizationId, moment } = context;
+  const { id: requestId } = draft.request;
+  const known = context.rows.group("partSearch", "requestId", requestId).filter((row) => row.epoch === moment.epoch);
+  const accounts = [...context.setup.providers.keys()].map((providerAccountId) => ({ providerAccountId }));
+  return searchesOf(draft.request, accounts).map((place) => {
+    const found = known.find((each) => isAt(each, place));
+    if (found !== undefined) return found;
+    const fresh: PartSearch = {
+      organizationId,
+      requestId,
+      epoch: moment.epoch,
+      ...place,
+      part: nextPart(draft.payouts),
+      state: "due",
+      fact: null,
+      tries: 0,
+      askedTime: null,
+      version: 1,
+    };
+    context.rows.put("partSearch", fresh);
+    return fresh;
+  });
+}
+
+type Place = Pick<PartSearch, "providerAccountId" | "attempt">;
+
+function isAt(search: Place, place: Place): boolean {
+  return search.providerAccountId === place.providerAccountId && search.attempt === place.attempt;
+}
+
+function suspectOf(draft: Draft, { part, attempt }: PartSearch, { connector }: ProviderSetup) {
+  const { organizationId, root } = draft.request;
+  const reference = providerReference({ organizationId, root, part, attempt }, connector.truth.reference);
+  return { part, attempt, reference };
+}
+
+/** Nothing of the order is sent by a machine: a part that is unknown here is at the provider, or nobody can say. */
+function stop(context: Context, draft: Draft, at: { payout: Payout; search: PartSearch }): void {
+  const { payout, search } = at;
+  const { providerAccountId, fact } = search;
+  const provider = context.setup.providers.get(providerAccountId);
+  assert(provider !== undefined, `provider account ${providerAccountId}, which is searched, is installed`);
+  const about = { providerAccountId, ...suspectOf(draft, search, provider) };
+  giveToPerson(draft, payout, {
+    reason: search.state === "found" ? "not_sent_by_us" : "outcome_unknown",
+    about,
+    fact,
+  });
+  wakePayout(draft, payout.id, draft.request.expiresTime);
+}
+
+/** Takes the outcome of a question from the holder of its lease. */
+export function hearSearch(context: Context, draft: Draft, heard: HeardCheck): Result<"taken", Refusal> {
+  const { payout, errand } = heard;
+  const { attempt, part } = errand.check;
+  const search = allSearches(context, draft).find((each) =>
+    isAt(each, { providerAccountId: errand.providerAccountId, attempt }),
+  );
+  assert(search !== undefined, `the search for parts of request ${payout.requestId} is there`);
+  const { state, fact, truth } = readOutcome(context, draft, heard);
+  // Whoever asked before this payout may have gone on: an older "absent" says nothing new.
+  const isNews = state === "found" || search.part === part;
+  const next = isNews ? advance({ ...search, part }, { state, fact }) : search;
+  if (isNews) context.rows.put("partSearch", next);
+  if (state === "found") stop(context, draft, { payout, search: next });
+  else wakePayout(draft, payout.id, state === "absent" ? context.now : askAgainTime(next, context.now, truth));
+  const carried = carryOn(context, draft);
+  return carried.ok ? ok("taken") : carried;
+}
