@@ -26,13 +26,13 @@ const TIERS: readonly Tier[] = [
   { name: "core", folders: ["core"], budgetSeconds: 40, database: false },
   { name: "store", folders: ["store"], budgetSeconds: 160, database: true },
   { name: "connectors", folders: ["connectors", "sandbox"], budgetSeconds: 60, database: false },
-  { name: "engine", folders: ["engine"], budgetSeconds: 120, database: true },
-  { name: "http", folders: ["http", "cli"], budgetSeconds: 240, database: true },
-  { name: "coverage", folders: ["coverage"], budgetSeconds: 150, database: true },
+  { name: "engine", folders: ["engine"], budgetSeconds: 40, database: true },
+  { name: "http", folders: ["http", "cli"], budgetSeconds: 200, database: true },
+  { name: "coverage", folders: ["coverage"], budgetSeconds: 90, database: true },
   { name: "simulation", folders: ["simulation"], budgetSeconds: 150, database: false },
-  { name: "torture", folders: ["torture"], budgetSeconds: 60, database: false },
+  { name: "torture", folders: ["torture"], budgetSeconds: 260, database: false },
   { name: "races", folders: ["races"], budgetSeconds: 90, database: true },
-  { name: "restore", folders: ["restore"], budgetSeconds: 120, database: false },
+  { name: "restore", folders: ["restore"], budgetSeconds: 100, database: false },
 ];
 
 /** Folders whose tests need more than npm; they have scripts of their own. */

@@ -107,7 +107,7 @@ export interface PartSearch {
   readonly epoch: number;
   readonly providerAccountId: string;
   readonly attempt: number;
-  /** The part that is asked about next; every earlier one that is unknown here is absent there. */
+  /** The part that is asked about next; of every earlier one nothing is there that is not known here. */
   readonly part: number;
   /** `absent`: of all the parts that an order may have. */
   readonly state: CheckState;
@@ -135,15 +135,47 @@ export function searchesOf(
   );
 }
 
+/**
+ * The next part from `from` on of which this database cannot account for an attempt; null: it can for all. What is
+ * planned is asked about by checks of its own, together with its later attempts; what is open has the same money as its
+ * later attempts; what was sent stands here with its end.
+ */
+export function nextUnknownPart(payouts: readonly Payout[], attempt: number, from: number): number | null {
+  const isSendable = ({ status }: Payout): boolean => status !== "CREATED" && status !== "CREATE_FAILED";
+  const known = payouts.filter(isSendable);
+  for (let part = from; part <= MAX_PARTS; part += 1) {
+    const isKnown = (each: Payout): boolean => isPlannedOrOpen(each) || each.attempt >= attempt;
+    if (!known.some((each) => each.part === part && isKnown(each))) return part;
+  }
+  return null;
+}
+
+/** A search that stands at the next part to be asked about; over where there is none. */
+export function searchFrom<S extends Pick<PartSearch, "attempt" | "part">>(search: S, payouts: readonly Payout[]) {
+  const part = nextUnknownPart(payouts, search.attempt, search.part);
+  return {
+    ...search,
+    part: part ?? MAX_PARTS,
+    state: part === null ? ("absent" as const) : ("due" as const),
+    tries: 0,
+  };
+}
+
+/** A search as it stands now: a part that was made here since it stopped there is asked about by itself. */
+export function resume(search: PartSearch, payouts: readonly Payout[]): PartSearch {
+  const isThere = nextUnknownPart(payouts, search.attempt, search.part) === search.part;
+  return isAnswered(search) || isThere ? search : searchFrom(search, payouts);
+}
+
 /** A search after an answer about the part that it stands at. */
 export function advance(
   search: PartSearch,
   to: { readonly state: CheckState; readonly fact: string | null },
+  payouts: readonly Payout[],
 ): PartSearch {
-  const { part, version } = search;
-  const next = { ...search, version: version + 1 };
-  if (to.state !== "absent") return { ...next, ...to, fact: to.state === "found" ? to.fact : null };
-  return part < MAX_PARTS ? { ...next, part: part + 1, state: "due", tries: 0 } : { ...next, state: "absent" };
+  const next = { ...search, version: search.version + 1 };
+  if (to.state === "absent") return searchFrom({ ...next, part: next.part + 1 }, payouts);
+  return { ...next, state: to.state, fact: to.state === "found" ? to.fact : null };
 }
 
 /** The check that is to be asked next; null when all have been answered. */

@@ -6,7 +6,6 @@
  */
 import type { Refusal } from "../core/errors.ts";
 import { providerReference } from "../core/ids.ts";
-import { nextPart } from "../core/parts.ts";
 import { PAYOUT_MEANING, type Payout } from "../core/payout.ts";
 import {
   advance,
@@ -15,7 +14,9 @@ import {
   needsChecks,
   nextCheck,
   type PartSearch,
+  resume,
   searchesOf,
+  searchFrom,
 } from "../core/recovery.ts";
 import { assert, ok, type Result } from "../core/result.ts";
 import { type Draft, wakePayout } from "../core/story.ts";
@@ -23,11 +24,17 @@ import type { Context } from "./context.ts";
 import { carryOn } from "./orders.ts";
 import { ask, type BeforeSend, giveToPerson, type HeardCheck, readOutcome } from "./recovery.ts";
 import type { ProviderSetup } from "./setup.ts";
+import { isSurelyUnsent } from "./world.ts";
 
-/** How long a payout waits while another one of its order searches for all of them. */
+/** How long a payout waits while another one of its order searches for all of them, or is asked about. */
 const OTHERS_LOOK_MS = 5_000;
+/** How long it waits while a person must look at another one. */
+const PERSON_LOOKS_MS = 60_000;
 
-/** Stands before every send, like the payout's own checks: goes on with the order's search, if it is not over. */
+/**
+ * Stands before every send, like the payout's own checks: all parts of an order together must be no more than the
+ * order. So none of them leaves before it is certain of every other whether, and as what, the provider knows it.
+ */
 export function searchBeforeSend(context: Context, draft: Draft, payout: Payout): BeforeSend {
   if (!needsChecks(payout, context.moment.epoch) || !mayHaveOtherParts(draft.request)) return "clear";
   const searches = allSearches(context, draft);
@@ -36,6 +43,7 @@ export function searchBeforeSend(context: Context, draft: Draft, payout: Payout)
     stop(context, draft, { payout, search: found });
     return "asked";
   }
+  if (isWaiting(context, draft, payout)) return "asked";
   const search = nextCheck(searches);
   if (search === null) return "clear";
   if (draft.payouts.find(isLeaving)?.id !== payout.id) {
@@ -55,6 +63,19 @@ export function searchBeforeSend(context: Context, draft: Draft, payout: Payout)
   return "asked";
 }
 
+/** Whether it waits for others of its order: planned ones must be denied by everybody, open ones confirmed. */
+function isWaiting(context: Context, draft: Draft, payout: Payout): boolean {
+  const others = draft.payouts.filter((each) => each.id !== payout.id);
+  if (others.some((each) => each.moderationRequired)) {
+    wakePayout(draft, payout.id, context.now + PERSON_LOOKS_MS);
+    return true;
+  }
+  const unasked = others.filter((each) => each.status === "READY" && !isSurelyUnsent(context, each));
+  for (const { id, isManual } of unasked) if (isManual) wakePayout(draft, id, context.now);
+  if (unasked.length > 0) wakePayout(draft, payout.id, context.now + OTHERS_LOOK_MS);
+  return unasked.length > 0;
+}
+
 /** Whether a machine is about to send it: the first of an order searches, the others wait for what it finds. */
 function isLeaving({ status, send, isManual, moderationRequired }: Payout): boolean {
   if (moderationRequired) return false;
@@ -70,19 +91,10 @@ function allSearches(context: Context, draft: Draft): readonly PartSearch[] {
   const accounts = [...context.setup.providers.keys()].map((providerAccountId) => ({ providerAccountId }));
   return searchesOf(draft.request, accounts).map((place) => {
     const found = known.find((each) => isAt(each, place));
-    if (found !== undefined) return found;
-    const fresh: PartSearch = {
-      organizationId,
-      requestId,
-      epoch: moment.epoch,
-      ...place,
-      part: nextPart(draft.payouts),
-      state: "due",
-      fact: null,
-      tries: 0,
-      askedTime: null,
-      version: 1,
-    };
+    if (found !== undefined) return resume(found, draft.payouts);
+    const { epoch } = moment;
+    const begun = { organizationId, requestId, epoch, ...place, part: 1, fact: null, askedTime: null, version: 1 };
+    const fresh: PartSearch = searchFrom(begun, draft.payouts);
     context.rows.put("partSearch", fresh);
     return fresh;
   });
@@ -97,7 +109,7 @@ function isAt(search: Place, place: Place): boolean {
 function suspectOf(draft: Draft, { part, attempt }: PartSearch, { connector }: ProviderSetup) {
   const { organizationId, root } = draft.request;
   const reference = providerReference({ organizationId, root, part, attempt }, connector.truth.reference);
-  return { part, attempt, reference };
+  return { of: "order" as const, part, attempt, reference };
 }
 
 /** Nothing of the order is sent by a machine: a part that is unknown here is at the provider, or nobody can say. */
@@ -126,7 +138,7 @@ export function hearSearch(context: Context, draft: Draft, heard: HeardCheck): R
   const { state, fact, truth } = readOutcome(context, draft, heard);
   // Whoever asked before this payout may have gone on: an older "absent" says nothing new.
   const isNews = state === "found" || search.part === part;
-  const next = isNews ? advance({ ...search, part }, { state, fact }) : search;
+  const next = isNews ? advance({ ...search, part }, { state, fact }, draft.payouts) : search;
   if (isNews) context.rows.put("partSearch", next);
   if (state === "found") stop(context, draft, { payout, search: next });
   else wakePayout(draft, payout.id, state === "absent" ? context.now : askAgainTime(next, context.now, truth));

@@ -36,8 +36,9 @@ interface CheckRows {
 
 type CheckContext = Context & { readonly rows: CheckRows };
 
-/** A reference that may have been sent and forgotten. */
+/** A reference that may have been sent and forgotten: one of the payout's own checks, or of its order's search. */
 export interface Suspect {
+  readonly of: "payout" | "order";
   readonly part: number;
   readonly attempt: number;
   readonly reference: string;
@@ -81,7 +82,7 @@ export function checkBeforeSend(context: CheckContext, draft: Draft, payout: Pay
   if (!context.takeSlot(check.providerAccountId)) return "held";
   const { version, tries, attempt, reference } = check;
   context.rows.put("recoveryCheck", { ...check, tries: tries + 1, askedTime: context.now, version: version + 1 });
-  ask(context, draft, { payout, provider, suspect: { part: payout.part, attempt, reference } });
+  ask(context, draft, { payout, provider, suspect: { of: "payout", part: payout.part, attempt, reference } });
   return "asked";
 }
 
@@ -235,7 +236,7 @@ export function giveToPerson(
   payout: Payout,
   why: {
     readonly reason: "not_sent_by_us" | "outcome_unknown";
-    readonly about: Suspect & { readonly providerAccountId: string };
+    readonly about: Omit<Suspect, "of"> & { readonly providerAccountId: string };
     readonly fact: string | null;
   },
 ): void {

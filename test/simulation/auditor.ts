@@ -104,7 +104,10 @@ export class Auditor {
     this.oracle.finish();
     this.#ledger.finish();
     for (const payout of this.mirror.rows("payout")) {
-      if (needsWake(payout) && !this.#isAsked(payout.organizationId, payout.id, payout.requestId)) {
+      // Where a person must look at one of them, all parts of an order wait.
+      const siblings = this.mirror.payoutsOf(payout.organizationId, payout.requestId);
+      const held = siblings.filter((each) => this.oracle.isLeftToPerson(each)).map((each) => each.id);
+      if (needsWake(payout) && !this.#isAsked(payout.organizationId, payout.id, payout.requestId, ...held)) {
         this.#tally.judge("stuck", `payout ${payout.id} is still ${payout.status}`);
       }
     }

@@ -109,7 +109,8 @@ function drawInvoice(name: string, organization: SimOrganization, { of, random }
       websiteId: organization.websiteId,
       ...amountOf(random),
       fields: { account: `payee of ${name}` },
-      attemptsLimit: random.between(1, 6),
+      // After a restore every attempt of a hundred parts is searched for.
+      attemptsLimit: random.between(1, isSplit ? 3 : 6),
       ...(random.chance(0.3) ? { allowPartially: true } : {}),
       ...(isSplit ? { splitMode: true, parallelMode: random.chance(0.5) } : {}),
       ...(isManual ? { autoprocess: false } : {}),

@@ -9,7 +9,8 @@ export interface Intent {
   readonly organizationId: string;
   readonly requestId: string;
   readonly reference: string;
-  readonly amountMinor: bigint;
+  /** More than one where the order was forgotten, denied by everybody, and cut otherwise when it was repeated. */
+  readonly amounts: Set<bigint>;
   readonly currency: string;
   /** SHA-256 of the request, as it was built. */
   readonly requestHashes: Set<string>;
@@ -31,6 +32,7 @@ export class Intents {
     const known = this.#intents.get(key);
     if (known !== undefined) {
       known.requestHashes.add(payout.requestHash);
+      known.amounts.add(payout.amountMinor);
       if (payout.send === "open") known.sentTime = now;
       return;
     }
@@ -41,7 +43,7 @@ export class Intents {
       organizationId,
       requestId,
       reference,
-      amountMinor,
+      amounts: new Set([amountMinor]),
       currency,
       requestHashes,
       orderMinor,

@@ -115,7 +115,7 @@ export class Oracle implements Witness {
     const { customer, reference } = operation;
     const place = this.#places.get(customer.secret);
     const intent = place && this.intents.find(place.organizationId, place.accountId, reference);
-    const isMeant = intent?.amountMinor === operation.amountMinor && intent.currency === operation.currency;
+    const isMeant = intent?.amounts.has(operation.amountMinor) === true && intent.currency === operation.currency;
     if (!isMeant) this.#tally.judge("no_intent", `operation ${reference} is not what was meant`);
     const payout = this.payoutOf(customer.secret, reference);
     if (payout !== null && PAYOUT_MEANING[payout.status].class === "not_paid") {

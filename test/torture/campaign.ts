@@ -235,11 +235,11 @@ class Campaign {
   }
 
   progress(): void {
-    const { acknowledged, unanswered } = this.shop;
+    const { acknowledged, unanswered, surprises } = this.shop;
     this.#options.print(
       `kills ${this.kills}/${this.#options.kills} (sandbox ${this.sandboxKills}, database ${this.databaseKills}, ` +
         `during start ${this.killsDuringStart}), acknowledged ${acknowledged.size}, unanswered ${unanswered}, ` +
-        `${this.seconds.toFixed(0)} s`,
+        `surprises ${surprises.length}, ${this.seconds.toFixed(0)} s`,
     );
   }
 

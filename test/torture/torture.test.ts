@@ -5,17 +5,17 @@ import { randomInt } from "node:crypto";
 import { test } from "node:test";
 import { runCampaign } from "./campaign.ts";
 
-const KILLS = 6;
+const KILLS = 50;
 
-test("killed six times: nothing acknowledged is lost, nothing is paid twice, everything ends", async (t) => {
+test("killed fifty times: nothing acknowledged is lost, nothing is paid twice, everything ends", async (t) => {
   const seed = randomInt(1_000_000);
   const print = (line: string): void => t.diagnostic(line);
   const report = await runCampaign({
     kills: KILLS,
     limitMs: null,
     seed,
-    sandboxEvery: 3,
-    databaseEvery: 3,
+    sandboxEvery: 10,
+    databaseEvery: 10,
     // A proof of absence takes two wait windows.
     without: ["timeout_absent"],
     print,

@@ -55,8 +55,8 @@ function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"
     return saved.ok ? ok("stale") : saved;
   }
   if (isCheck(errand)) {
-    const isOfOwnPart = errand.check.part === payout.part;
-    return (isOfOwnPart ? hearCheck : hearSearch)(context, draft, { payout, errand, outcome });
+    const take = errand.check.of === "payout" ? hearCheck : hearSearch;
+    return take(context, draft, { payout, errand, outcome });
   }
   const { connector } = providerOf(context, payout);
   if (errand.operation === "inquire") {

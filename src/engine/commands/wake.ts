@@ -6,7 +6,7 @@ import { endUnpaid } from "../../core/facts.ts";
 import { endStatus } from "../../core/news.ts";
 import type { Operation, Payout } from "../../core/payout.ts";
 import { invoke } from "../../core/payout-plan.ts";
-import { isFromBefore } from "../../core/recovery.ts";
+import { isFromBefore, needsChecks } from "../../core/recovery.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
 import { abandonReversal, openReversal } from "../../core/reversal.ts";
 import { type Draft, movePayout, patchPayout, reopen, wakePayout } from "../../core/story.ts";
@@ -107,7 +107,7 @@ function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woke
   // After a restore the question comes first, also while the gate is shut: what was forgotten may have been paid. It is
   // asked about what shall be sent, and about what shall end without having been.
   const isEnding = request.endAsked !== null && isLeftToOthers && !payout.moderationRequired;
-  const isSending = isToBeSent && (!isWaitingForPerson || isToBeInquired(context, payout));
+  const isSending = isToBeSent && (!isWaitingForPerson || needsChecks(payout, context.moment.epoch));
   if (isSending || isEnding) {
     const before = checkBeforeSend(context, draft, payout);
     if (before === "held") return ok("held");
