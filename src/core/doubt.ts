@@ -82,6 +82,12 @@ export function openUnknown(draft: Draft, id: string, resolution: Resolution): v
   });
 }
 
+/** Nobody of ours has sent it, and yet a provider speaks of it: it is not sent any more, and a person must look. */
+export function holdUnsent(draft: Draft, id: string, details: Readonly<Record<string, string>>): void {
+  flag(draft, id);
+  draft.items.push({ kind: "payout", subject: id, reason: "not_sent_by_us", isIncident: true, details });
+}
+
 /** Whether a payout is still being followed; an inquiry about any other is a person's. */
 export function needsWake(payout: Payout): boolean {
   return isPlannedOrOpen(payout) || payout.status === "CANCELLING";

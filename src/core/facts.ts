@@ -3,7 +3,7 @@
  * keeps the evidence. Anything about another order is no fact (docs/domain.md, Payout).
  */
 import type { Answer } from "./answer.ts";
-import { flag, hearUnsure, inquireLater, type SendTruth, said, unflag } from "./doubt.ts";
+import { flag, hearUnsure, holdUnsent, inquireLater, type SendTruth, said, unflag } from "./doubt.ts";
 import { max, min } from "./money.ts";
 import type { Evidence, Operation, Payout, PayoutStatus } from "./payout.ts";
 import { PAYOUT, PAYOUT_MEANING } from "./payout.ts";
@@ -119,10 +119,7 @@ export function hearFact(draft: Draft, id: string, heard: Heard, truth: SendTrut
     return;
   }
   if (PAYOUT_MEANING[payout.status].class === "planned") {
-    // Nobody of ours has sent it, and yet it is there: it is not sent any more, and a person must look.
-    flag(draft, id);
-    const details = { operation, fact: answer.fact };
-    draft.items.push({ kind: "payout", subject: id, reason: "not_sent_by_us", isIncident: true, details });
+    holdUnsent(draft, id, { operation, fact: answer.fact });
     return;
   }
   const wrong = differences(payout, answer);

@@ -293,6 +293,20 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "return false;",
   },
   {
+    name: "parts_not_searched",
+    rule: "After a restore no part of an order leaves before its unknown parts were looked for.",
+    file: "src/engine/recovery-search.ts",
+    find: "if (!needsChecks(payout, context.moment.epoch) || !mayHaveOtherParts(draft.request)) return",
+    replace: "if (payout !== null) return",
+  },
+  {
+    name: "doubtful_parts_forgotten",
+    rule: "After a restore no part of an order leaves while another one of it is in doubt.",
+    file: "src/engine/recovery-search.ts",
+    find: 'if (isWaiting(context, draft, payout)) return "asked";',
+    replace: "",
+  },
+  {
     name: "no_fence",
     rule: "An outcome is written only by the holder of the lease, in the present epoch.",
     file: "src/engine/commands/outcome.ts",

@@ -3,9 +3,11 @@
  * the same guarded moves as an inquiry. A message about a payout that we do not know yet is kept and matched again.
  */
 import type { CallbackNews } from "../../connectors/contract.ts";
+import { holdUnsent, needsWake } from "../../core/doubt.ts";
+import type { Refusal } from "../../core/errors.ts";
 import { hear } from "../../core/news.ts";
 import { PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
-import { assert, ok } from "../../core/result.ts";
+import { assert, ok, type Result } from "../../core/result.ts";
 import { reopen, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -116,7 +118,8 @@ export const matchCallback: Handler<Work, "moved"> = {
     const stored = seen.rows.get("command", [seen.organizationId, work.subject]);
     const reference = referenceIn(stored?.body);
     if (stored?.providerAccountId === null || stored === null || reference === null) return [];
-    return [payoutWant(seen.organizationId, stored.providerAccountId, reference)];
+    const payout = findPayout(seen, stored.providerAccountId, reference);
+    return [payoutWant(seen.organizationId, stored.providerAccountId, reference), ...storyMoreOf(seen, payout)];
   },
   decide(context, work) {
     const { organizationId } = context;
@@ -126,9 +129,8 @@ export const matchCallback: Handler<Work, "moved"> = {
     const payout = findPayout(context, stored.providerAccountId, reference);
     const key = [organizationId, "callback", work.subject];
     if (payout !== null) {
-      // The payout is known by now: its own inquiries tell what this message wanted to say.
       context.rows.remove("work", key);
-      return ok("moved");
+      return match(context, payout, stored.body);
     }
     if (context.now - stored.time < MATCH_FOR_MS) {
       context.rows.put("work", { ...work, dueTime: context.now + MATCH_EVERY_MS });
@@ -146,7 +148,25 @@ export const matchCallback: Handler<Work, "moved"> = {
   },
 };
 
-function referenceIn(body: unknown): string | null {
-  if (typeof body !== "object" || body === null || !("reference" in body)) return null;
-  return typeof body.reference === "string" ? body.reference : null;
+/**
+ * The payout of a kept message is known by now: its own inquiry tells what the message wanted to say. What was not sent
+ * by anybody is not asked about, and must not be sent after this.
+ */
+function match(context: Context, payout: Payout, kept: unknown): Result<"moved", Refusal> {
+  const story = storyOf(context, payout.requestId);
+  assert(story !== null, `the story of payout ${payout.id} exists`);
+  const draft = reopen(story, context.now);
+  const isUnsent = PAYOUT_MEANING[payout.status].class === "planned" && isSurelyUnsent(context, payout);
+  if (isUnsent) holdUnsent(draft, payout.id, { operation: "process", fact: wordIn(kept, "fact") ?? "unknown" });
+  else if (needsWake(payout)) wakePayout(draft, payout.id, context.now);
+  const carried = carryOn(context, draft);
+  return carried.ok ? ok("moved") : carried;
+}
+
+const referenceIn = (body: unknown): string | null => wordIn(body, "reference");
+
+function wordIn(body: unknown, name: string): string | null {
+  if (typeof body !== "object" || body === null || !(name in body)) return null;
+  const word = (body as Readonly<Record<string, unknown>>)[name];
+  return typeof word === "string" ? word : null;
 }
