@@ -14,6 +14,7 @@ import {
   terminatePayout,
   type Verdict,
 } from "../../src/core/moderation.ts";
+import { MAX_PARTS } from "../../src/core/parts.ts";
 import { ratio } from "../../src/core/rate.ts";
 import { settleIncident } from "../../src/core/settlement.ts";
 import { patchRequest } from "../../src/core/story.ts";
@@ -256,6 +257,16 @@ test("a route that cannot carry an allocation is named in it, and the request wa
     story.act((draft, world) => allocate(draft, world, { amountMinor: 4_000n, routeId: "nowhere" })),
     "unknown_route",
   );
+});
+
+test("a request takes a hundred allocations, whatever became of them, and no more", () => {
+  const limits = { r2: { minMinor: 1n, maxMinor: 10n } };
+  const story = new Playing({ isBare: true, isLeftToPeople: true, limits });
+  const make = () => story.act((draft, world) => allocate(draft, world, { amountMinor: 4_000n, routeId: "r2" }));
+  for (let made = 0; made < MAX_PARTS; made += 1) make();
+  assert.equal(story.statuses.length, MAX_PARTS);
+  assert.equal(make(), "too_many_parts");
+  assert.equal(story.statuses.length, MAX_PARTS);
 });
 
 test("an allocation before the payee is known waits, and becomes ready with the instrument", () => {
