@@ -194,7 +194,8 @@ function inMood(plan: Plan, mood: keyof typeof MOODS, random: Random): Plan {
         retentionMs: null,
         faults: { ...NO_FAULTS, late_arrival: 0.95, pause: 0.5, pause_after_check: 0.9 },
         pausesInTime: 0.9,
-        storeDelayMs: 100,
+        // A database that takes its time: a lease is measured from before the transaction, not from its end.
+        storeDelayMs: random.pick([100, 500]),
         hasStalls: false,
         sparesInquiries: true,
         crashPoints: { ...NO_CRASHES, after_leaving: 0.5 },
@@ -209,7 +210,7 @@ function inMood(plan: Plan, mood: keyof typeof MOODS, random: Random): Plan {
         crashPoints: NO_CRASHES,
         actsPerMinute: 30,
         safetyMs: 120_000,
-        retentionMs: 60_000,
+        retentionMs: random.pick([30_000, 60_000]),
       };
     case "sleepers":
       return {
