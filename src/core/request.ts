@@ -23,6 +23,9 @@ export const DISPATCH_STATUSES = {
   CANCEL_FAILED: final("A reversal was asked for; nothing came back."),
 } as const;
 
+/** How often a part is tried where the order does not say. */
+export const DEFAULT_ATTEMPTS = 5;
+
 export type DispatchStatus = keyof typeof DISPATCH_STATUSES;
 
 export const REQUEST = machine<DispatchStatus>("request", DISPATCH_STATUSES, [

@@ -71,7 +71,9 @@ function isWaiting(context: Context, draft: Draft, payout: Payout): boolean {
     return true;
   }
   const unasked = others.filter((each) => each.status === "READY" && !isSurelyUnsent(context, each));
-  for (const { id, isManual } of unasked) if (isManual) wakePayout(draft, id, context.now);
+  // What waits for a person is asked about by nobody yet; what has work is being asked about.
+  const isIdle = ({ id }: Payout): boolean => context.rows.get("work", [context.organizationId, "payout", id]) === null;
+  for (const each of unasked) if (isIdle(each)) wakePayout(draft, each.id, context.now);
   if (unasked.length > 0) wakePayout(draft, payout.id, context.now + OTHERS_LOOK_MS);
   return unasked.length > 0;
 }
@@ -87,7 +89,8 @@ function isLeaving({ status, send, isManual, moderationRequired }: Payout): bool
 function allSearches(context: Context, draft: Draft): readonly PartSearch[] {
   const { organizationId, moment } = context;
   const { id: requestId } = draft.request;
-  const known = context.rows.group("partSearch", "requestId", requestId).filter((row) => row.epoch === moment.epoch);
+  const isOurs = (row: PartSearch): boolean => row.organizationId === organizationId && row.epoch === moment.epoch;
+  const known = context.rows.group("partSearch", "requestId", requestId).filter(isOurs);
   const accounts = [...context.setup.providers.keys()].map((providerAccountId) => ({ providerAccountId }));
   return searchesOf(draft.request, accounts).map((place) => {
     const found = known.find((each) => isAt(each, place));

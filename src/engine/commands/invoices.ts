@@ -7,7 +7,7 @@ import type { Entry } from "../../core/ledger.ts";
 import * as ledger from "../../core/ledger.ts";
 import { moveName } from "../../core/machine.ts";
 import type { Payout } from "../../core/payout.ts";
-import type { PayoutRequest } from "../../core/request.ts";
+import { DEFAULT_ATTEMPTS, type PayoutRequest } from "../../core/request.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
 import { begin, moveInvoice, noteMove, reopen, stepInvoice } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
@@ -31,8 +31,6 @@ export interface InvoiceRows {
   readonly payouts: readonly Payout[];
   readonly entries: readonly Entry[];
 }
-
-const DEFAULT_ATTEMPTS = 5;
 
 export const createInvoice: Handler<CreateInvoice, InvoiceRows> = {
   name: "create-payout-invoice",

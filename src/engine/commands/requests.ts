@@ -5,7 +5,13 @@ import { type InvalidField, invalid, type Refusal, refusal } from "../../core/er
 import { moveName } from "../../core/machine.ts";
 import type { PaymentInstrument, Website } from "../../core/merchant.ts";
 import { isPlannedOrOpen, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
-import { type BlockReason, type Canceler, type PayoutRequest, publicStatus } from "../../core/request.ts";
+import {
+  type BlockReason,
+  type Canceler,
+  DEFAULT_ATTEMPTS,
+  type PayoutRequest,
+  publicStatus,
+} from "../../core/request.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
 import { begin, type Draft, noteMove, patchRequest, reopen, type Story } from "../../core/story.ts";
 import { type Handler, ORDER } from "../command.ts";
@@ -43,7 +49,6 @@ export interface RequestRows {
   readonly isNew: boolean;
 }
 
-const DEFAULT_ATTEMPTS = 5;
 const MAX_URL = 2083;
 
 export const putRequest: Handler<PutRequest, RequestRows> = {
