@@ -27,6 +27,7 @@ import {
   patchInvoice,
   patchPayout,
   patchRequest,
+  wakeGently,
   wakePayout,
   wakeRequest,
 } from "./story.ts";
@@ -57,7 +58,7 @@ function scheduleEnd(draft: Draft): void {
     wakeRequest(draft, null);
     for (const payout of draft.payouts) {
       const isWaiting = payout.status === "CREATED" || (payout.status === "READY" && payout.isManual);
-      if (isWaiting && !draft.wakes.has(`payout:${payout.id}`)) wakePayout(draft, payout.id, endTime);
+      if (isWaiting) wakeGently(draft, payout.id, endTime);
     }
     return;
   }
@@ -125,7 +126,7 @@ function endPlanned(draft: Draft, world: World): void {
       if (payout.moderationRequired) continue;
       if (!world.isSurelyUnsent(payout)) {
         // Its providers are asked first, unless that has just been seen to.
-        if (!draft.wakes.has(`payout:${payout.id}`)) wakePayout(draft, payout.id, draft.now);
+        wakeGently(draft, payout.id, draft.now);
         continue;
       }
       movePayout(draft, payout.id, endAsked === "expire" ? "EXPIRED" : "TERMINATED");

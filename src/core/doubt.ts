@@ -85,6 +85,11 @@ export function openUnknown(draft: Draft, id: string, resolution: Resolution): v
 /** Nobody of ours has sent it, and yet a provider speaks of it: it is not sent any more, and a person must look. */
 export function holdUnsent(draft: Draft, id: string, details: Readonly<Record<string, string>>): void {
   flag(draft, id);
+  tellUnsent(draft, id, details);
+}
+
+/** A provider speaks of what was never sent from here. */
+export function tellUnsent(draft: Draft, id: string, details: Readonly<Record<string, string>>): void {
   draft.items.push({ kind: "payout", subject: id, reason: "not_sent_by_us", isIncident: true, details });
 }
 

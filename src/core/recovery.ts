@@ -127,32 +127,35 @@ export function mayHaveOtherParts(request: Pick<PayoutRequest, "isSplit" | "invo
  * more than the order, and nobody here remembers how it was cut.
  */
 export function searchesOf(
-  order: Pick<PayoutRequest, "attemptsLimit">,
+  order: { readonly attempts: number },
   accounts: readonly Pick<Questioned, "providerAccountId">[],
 ): readonly Pick<PartSearch, "providerAccountId" | "attempt">[] {
   return accounts.flatMap(({ providerAccountId }) =>
-    Array.from({ length: order.attemptsLimit }, (_, index) => ({ providerAccountId, attempt: index + 1 })),
+    Array.from({ length: order.attempts }, (_, index) => ({ providerAccountId, attempt: index + 1 })),
   );
 }
 
-/**
- * The next part from `from` on of which this database cannot account for an attempt; null: it can for all. What is
- * planned is asked about by checks of its own, together with its later attempts; what is open has the same money as its
- * later attempts; what was sent stands here with its end.
- */
-export function nextUnknownPart(payouts: readonly Payout[], attempt: number, from: number): number | null {
-  const isSendable = ({ status }: Payout): boolean => status !== "CREATED" && status !== "CREATE_FAILED";
-  const known = payouts.filter(isSendable);
+/** A payout that this database can account for: it was sent, or will be asked about before it is. */
+export interface Accounted {
+  readonly part: number;
+  readonly attempt: number;
+  /** Whether every account was, or will be, asked about its later attempts as well. */
+  readonly areLaterAsked: boolean;
+}
+
+/** The next part from `from` on of which this database cannot account for an attempt; null: it can for all. */
+export function nextUnknownPart(known: readonly Accounted[], attempt: number, from: number): number | null {
   for (let part = from; part <= MAX_PARTS; part += 1) {
-    const isKnown = (each: Payout): boolean => isPlannedOrOpen(each) || each.attempt >= attempt;
-    if (!known.some((each) => each.part === part && isKnown(each))) return part;
+    const isIt = (each: Accounted): boolean =>
+      each.part === part && (each.attempt === attempt || (each.areLaterAsked && each.attempt < attempt));
+    if (!known.some(isIt)) return part;
   }
   return null;
 }
 
 /** A search that stands at the next part to be asked about; over where there is none. */
-export function searchFrom<S extends Pick<PartSearch, "attempt" | "part">>(search: S, payouts: readonly Payout[]) {
-  const part = nextUnknownPart(payouts, search.attempt, search.part);
+export function searchFrom<S extends Pick<PartSearch, "attempt" | "part">>(search: S, known: readonly Accounted[]) {
+  const part = nextUnknownPart(known, search.attempt, search.part);
   return {
     ...search,
     part: part ?? MAX_PARTS,
@@ -162,20 +165,26 @@ export function searchFrom<S extends Pick<PartSearch, "attempt" | "part">>(searc
 }
 
 /** A search as it stands now: a part that was made here since it stopped there is asked about by itself. */
-export function resume(search: PartSearch, payouts: readonly Payout[]): PartSearch {
-  const isThere = nextUnknownPart(payouts, search.attempt, search.part) === search.part;
-  return isAnswered(search) || isThere ? search : searchFrom(search, payouts);
+export function resume(search: PartSearch, known: readonly Accounted[]): PartSearch {
+  const isThere = nextUnknownPart(known, search.attempt, search.part) === search.part;
+  return isAnswered(search) || isThere ? search : searchFrom(search, known);
 }
 
-/** A search after an answer about the part that it stands at. */
+/**
+ * A search after an answer about a part. What is found stays found. Another payout of the order may have asked the same
+ * question before: an older answer that found nothing says nothing new.
+ */
 export function advance(
   search: PartSearch,
-  to: { readonly state: CheckState; readonly fact: string | null },
-  payouts: readonly Payout[],
+  heard: { readonly part: number; readonly state: CheckState; readonly fact: string | null },
+  known: readonly Accounted[],
 ): PartSearch {
+  const { part, state, fact } = heard;
   const next = { ...search, version: search.version + 1 };
-  if (to.state === "absent") return searchFrom({ ...next, part: next.part + 1 }, payouts);
-  return { ...next, state: to.state, fact: to.state === "found" ? to.fact : null };
+  if (search.state === "found") return search;
+  if (state === "found") return { ...next, part, state, fact };
+  if (isAnswered(search) || search.part !== part) return search;
+  return state === "absent" ? searchFrom({ ...next, part: part + 1 }, known) : { ...next, state };
 }
 
 /** The check that is to be asked next; null when all have been answered. */
@@ -206,6 +215,14 @@ export function readCheck(
   }
   const isKnown = answer.fact !== "unknown" && answer.fact !== "ignore";
   return answer.found === "yes" || isKnown ? "found" : "asked";
+}
+
+/** After so many answers that say nothing a person is told. */
+export const PATIENCE = 12;
+
+/** Whether an account's "not found" can ever prove that nothing is there. */
+export function canDeny(truth: CheckTruth, byOurReference: string): boolean {
+  return byOurReference === "yes" && truth.waitWindowMs !== null && truth.isInquiryComplete;
 }
 
 /** When a question whose answer did not count is asked again, milliseconds since 1970. */

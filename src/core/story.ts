@@ -24,6 +24,15 @@ export interface Wake {
   readonly dueTime: number | null;
   readonly lease: boolean;
   readonly fence?: number;
+  /** Leaves alone a wake-up that is there and comes no later, or soon: it may be a lease, or a question's next try. */
+  readonly isGentle?: true;
+}
+
+const SOON_MS = 60_000;
+
+/** Whether a wake-up that is there already stays, instead of this one. Times in milliseconds since 1970. */
+export function keepsWake(wake: Wake, knownTime: number, now: number): boolean {
+  return wake.isGentle === true && knownTime <= Math.max(wake.dueTime ?? 0, now + SOON_MS);
 }
 
 /** Something that a person must look at. Items of one cause are one item with a count. */
@@ -73,11 +82,13 @@ export interface Draft {
   readonly closedItems: { subject: string; reason: ItemReason }[];
   /** Provider accounts whose gate is to be shut, with the reason. */
   readonly shutAccounts: Map<string, string>;
+  /** The payout whose due work this is: its wake-up is used up. */
+  readonly woken: string | null;
 }
 
 /** Opens a draft of a story that exists. */
-export function reopen(story: Story, now: number): Draft {
-  return { ...emptyDraft(now), before: story, ...story, payouts: [...story.payouts] };
+export function reopen(story: Story, now: number, woken: string | null = null): Draft {
+  return { ...emptyDraft(now), before: story, ...story, payouts: [...story.payouts], woken };
 }
 
 /** Opens the draft of a story that begins with this request. Its invoice, if any, may have been waiting before. */
@@ -99,6 +110,7 @@ function emptyDraft(now: number) {
     items: [] as Item[],
     closedItems: [] as { subject: string; reason: ItemReason }[],
     shutAccounts: new Map<string, string>(),
+    woken: null,
   };
 }
 
@@ -181,6 +193,14 @@ export function stepInvoice(invoice: Invoice, to: InvoiceStatus): { readonly inv
 export function patchInvoice(draft: Draft, patch: Partial<Omit<Invoice, "status" | "id">>): void {
   assert(draft.invoice !== null, "there is no invoice to change");
   draft.invoice = { ...draft.invoice, ...patch };
+}
+
+/** Wakes a payout at the latest then, without disturbing what wakes it sooner. */
+export function wakeGently(draft: Draft, id: string, dueTime: number): void {
+  if (draft.wakes.has(`payout:${id}`)) return;
+  wakePayout(draft, id, dueTime);
+  const wake = draft.wakes.get(`payout:${id}`);
+  if (wake !== undefined && draft.woken !== id) draft.wakes.set(`payout:${id}`, { ...wake, isGentle: true });
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Invoice } from "../core/invoice.ts";
 import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
 import { mayHaveOtherParts } from "../core/recovery.ts";
 import { assert, ok, type Result } from "../core/result.ts";
-import { type Draft, patchPayout, type Story } from "../core/story.ts";
+import { type Draft, keepsWake, patchPayout, type Story, type Wake } from "../core/story.ts";
 import type { ProviderErrand, Seen } from "./command.ts";
 import type { Context } from "./context.ts";
 import type { TableName, Want } from "./ports.ts";
@@ -38,6 +38,9 @@ export function storyWants(organizationId: string, key: StoryKey): readonly Want
 export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[] {
   const { organizationId, setup } = seen;
   const payouts = payoutsOf(seen, key.requestId);
+  const request = seen.rows.get("request", [organizationId, key.requestId]);
+  // After a restore all parts of an order are decided about together.
+  const isInParts = request !== null && mayHaveOtherParts(request);
   const subjects = [key.requestId, ...payouts.map((payout) => payout.id), ...setup.providers.keys()];
   return [
     ...accountWants(organizationId, key.websiteId, setup),
@@ -52,12 +55,14 @@ export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[]
       keys: [[organizationId, key.requestId, payout.part]],
     })),
     { table: "paymentInstrument", by: "primary", keys: instrumentKeys(organizationId, payouts) },
-    ...searchWants(seen, key.requestId),
+    ...(isInParts
+      ? [{ table: "partSearch" as const, by: "part_search_by_request", keys: [[organizationId, key.requestId]] }]
+      : []),
     // What is planned may not end before it is certain that it was never sent.
     {
       table: "recoveryCheck",
       by: "recovery_check_by_payout",
-      keys: payouts.filter(isPlanned).map((payout) => [organizationId, payout.id]),
+      keys: payouts.filter((payout) => isInParts || isPlanned(payout)).map((payout) => [organizationId, payout.id]),
     },
     {
       table: "moderationItem",
@@ -65,13 +70,6 @@ export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[]
       keys: subjects.map((subject) => [organizationId, subject]),
     },
   ];
-}
-
-/** After a restore, how far the search for forgotten parts of an order is. */
-function searchWants({ organizationId, rows }: Seen, requestId: string): readonly Want<TableName>[] {
-  const request = rows.get("request", [organizationId, requestId]);
-  if (request === null || !mayHaveOtherParts(request)) return [];
-  return [{ table: "partSearch", by: "part_search_by_request", keys: [[organizationId, requestId]] }];
 }
 
 function isPlanned({ status }: Payout): boolean {
@@ -264,12 +262,13 @@ export function isSame<R extends object>(a: R, b: R | null): boolean {
   return Object.entries(a).every(([name, value]) => other[name] === value);
 }
 
-function saveWake(context: Context, key: string, wake: { dueTime: number | null; fence?: number }): void {
+function saveWake(context: Context, key: string, wake: Wake): void {
   const at = key.indexOf(":");
   const kind = key.slice(0, at) as "payout" | "request" | "invoice";
   const subject = key.slice(at + 1);
   const workKey = [context.organizationId, kind, subject];
   const old = context.rows.get("work", workKey);
+  if (old !== null && keepsWake(wake, old.dueTime, context.now)) return;
   if (wake.dueTime === null) {
     if (old !== null) context.rows.remove("work", workKey);
     return;

@@ -8,6 +8,7 @@ import type { Refusal } from "../core/errors.ts";
 import { providerReference } from "../core/ids.ts";
 import { PAYOUT_MEANING, type Payout } from "../core/payout.ts";
 import {
+  type Accounted,
   advance,
   askAgainTime,
   mayHaveOtherParts,
@@ -19,12 +20,21 @@ import {
   searchFrom,
 } from "../core/recovery.ts";
 import { assert, ok, type Result } from "../core/result.ts";
-import { type Draft, wakePayout } from "../core/story.ts";
+import { type Draft, wakeGently, wakePayout } from "../core/story.ts";
 import type { Context } from "./context.ts";
 import { carryOn } from "./orders.ts";
-import { ask, type BeforeSend, giveToPerson, type HeardCheck, readOutcome } from "./recovery.ts";
+import {
+  areChecksAnswered,
+  ask,
+  type BeforeSend,
+  giveToPerson,
+  type HeardCheck,
+  mayDeny,
+  readOutcome,
+  tellOfSilence,
+} from "./recovery.ts";
 import type { ProviderSetup } from "./setup.ts";
-import { isSurelyUnsent } from "./world.ts";
+import { isDenied, searchesFor } from "./world.ts";
 
 /** How long a payout waits while another one of its order searches for all of them, or is asked about. */
 const OTHERS_LOOK_MS = 5_000;
@@ -32,8 +42,9 @@ const OTHERS_LOOK_MS = 5_000;
 const PERSON_LOOKS_MS = 60_000;
 
 /**
- * Stands before every send, like the payout's own checks: all parts of an order together must be no more than the
- * order. So none of them leaves before it is certain of every other whether, and as what, the provider knows it.
+ * Stands before every send, like the payout's own checks, and before an end without one: all parts of an order together
+ * must be no more than the order, and what was paid must not be given back. So no part leaves before it is certain of
+ * every other whether, and as what, the provider knows it.
  */
 export function searchBeforeSend(context: Context, draft: Draft, payout: Payout): BeforeSend {
   if (!needsChecks(payout, context.moment.epoch) || !mayHaveOtherParts(draft.request)) return "clear";
@@ -43,16 +54,17 @@ export function searchBeforeSend(context: Context, draft: Draft, payout: Payout)
     stop(context, draft, { payout, search: found });
     return "asked";
   }
-  if (isWaiting(context, draft, payout)) return "asked";
+  const isEnding = draft.request.endAsked !== null;
+  if (!isEnding && isWaiting(context, draft, payout)) return "asked";
   const search = nextCheck(searches);
   if (search === null) return "clear";
-  if (draft.payouts.find(isLeaving)?.id !== payout.id) {
+  if (draft.payouts.find((each) => isSearcher(each, isEnding))?.id !== payout.id) {
     wakePayout(draft, payout.id, context.now + OTHERS_LOOK_MS);
     return "asked";
   }
   const provider = context.setup.providers.get(search.providerAccountId);
   assert(provider !== undefined, `provider account ${search.providerAccountId}, which is searched, is installed`);
-  if (provider.connector.truth.inquiry.byOurReference !== "yes") {
+  if (!mayDeny(provider)) {
     stop(context, draft, { payout, search });
     return "asked";
   }
@@ -63,44 +75,54 @@ export function searchBeforeSend(context: Context, draft: Draft, payout: Payout)
   return "asked";
 }
 
-/** Whether it waits for others of its order: planned ones must be denied by everybody, open ones confirmed. */
+/** Whether it waits for others of its order: planned ones must be denied by everybody, and none be in doubt. */
 function isWaiting(context: Context, draft: Draft, payout: Payout): boolean {
   const others = draft.payouts.filter((each) => each.id !== payout.id);
   if (others.some((each) => each.moderationRequired)) {
     wakePayout(draft, payout.id, context.now + PERSON_LOOKS_MS);
     return true;
   }
-  const unasked = others.filter((each) => each.status === "READY" && !isSurelyUnsent(context, each));
-  // What waits for a person is asked about by nobody yet; what has work is being asked about.
-  const isIdle = ({ id }: Payout): boolean => context.rows.get("work", [context.organizationId, "payout", id]) === null;
-  for (const each of unasked) if (isIdle(each)) wakePayout(draft, each.id, context.now);
+  const unasked = others.filter((each) => each.status === "READY" && !isDenied(context, each));
+  // What waits for a person is asked about by nobody yet.
+  for (const { id } of unasked) wakeGently(draft, id, context.now);
   if (unasked.length > 0) wakePayout(draft, payout.id, context.now + OTHERS_LOOK_MS);
   return unasked.length > 0;
 }
 
-/** Whether a machine is about to send it: the first of an order searches, the others wait for what it finds. */
-function isLeaving({ status, send, isManual, moderationRequired }: Payout): boolean {
+/** Whether it asks for the whole order if it is the first that does: it is about to leave, or to end without. */
+function isSearcher({ status, send, isManual, moderationRequired }: Payout, isEnding: boolean): boolean {
   if (moderationRequired) return false;
   if (status === "INVOKING") return send === "not_now";
-  return PAYOUT_MEANING[status].class === "planned" && status !== "CREATED" && !isManual;
+  return isEnding ? PAYOUT_MEANING[status].class === "planned" : status === "READY" && !isManual;
 }
 
 /** The searches of an order in this epoch, made where they are missing: from the first part that is unknown here. */
 function allSearches(context: Context, draft: Draft): readonly PartSearch[] {
   const { organizationId, moment } = context;
-  const { id: requestId } = draft.request;
-  const isOurs = (row: PartSearch): boolean => row.organizationId === organizationId && row.epoch === moment.epoch;
-  const known = context.rows.group("partSearch", "requestId", requestId).filter(isOurs);
+  const { id: requestId, attemptsLimit } = draft.request;
+  const known = searchesFor(context, requestId);
+  const accounted = accountedIn(context, draft);
   const accounts = [...context.setup.providers.keys()].map((providerAccountId) => ({ providerAccountId }));
-  return searchesOf(draft.request, accounts).map((place) => {
-    const found = known.find((each) => isAt(each, place));
-    if (found !== undefined) return resume(found, draft.payouts);
-    const { epoch } = moment;
-    const begun = { organizationId, requestId, epoch, ...place, part: 1, fact: null, askedTime: null, version: 1 };
-    const fresh: PartSearch = searchFrom(begun, draft.payouts);
-    context.rows.put("partSearch", fresh);
-    return fresh;
+  // A limit that was lowered meanwhile does not undo what was found beyond it.
+  const places = searchesOf({ attempts: attemptsLimit }, accounts).filter(
+    (place) => !known.some((each) => isAt(each, place)),
+  );
+  const fresh = places.map((place): PartSearch => {
+    const begun = { organizationId, requestId, epoch: moment.epoch, ...place, fact: null, askedTime: null, version: 1 };
+    return searchFrom({ ...begun, part: 1 }, accounted);
   });
+  for (const search of fresh) context.rows.put("partSearch", search);
+  return [...known.map((each) => resume(each, accounted)), ...fresh];
+}
+
+/** What of an order is no secret: sent from here, or asked about together with its later attempts before it is. */
+function accountedIn(context: Context, draft: Draft): readonly Accounted[] {
+  const sendable = draft.payouts.filter(({ status }) => status !== "CREATED" && status !== "CREATE_FAILED");
+  return sendable.map((payout) => ({
+    part: payout.part,
+    attempt: payout.attempt,
+    areLaterAsked: payout.status === "READY" || areChecksAnswered(context, draft.request, payout),
+  }));
 }
 
 type Place = Pick<PartSearch, "providerAccountId" | "attempt">;
@@ -134,16 +156,14 @@ function stop(context: Context, draft: Draft, at: { payout: Payout; search: Part
 export function hearSearch(context: Context, draft: Draft, heard: HeardCheck): Result<"taken", Refusal> {
   const { payout, errand } = heard;
   const { attempt, part } = errand.check;
-  const search = allSearches(context, draft).find((each) =>
-    isAt(each, { providerAccountId: errand.providerAccountId, attempt }),
-  );
+  const place = { providerAccountId: errand.providerAccountId, attempt };
+  const search = allSearches(context, draft).find((each) => isAt(each, place));
   assert(search !== undefined, `the search for parts of request ${payout.requestId} is there`);
   const { state, fact, truth } = readOutcome(context, draft, heard);
-  // Whoever asked before this payout may have gone on: an older "absent" says nothing new.
-  const isNews = state === "found" || search.part === part;
-  const next = isNews ? advance({ ...search, part }, { state, fact }, draft.payouts) : search;
-  if (isNews) context.rows.put("partSearch", next);
-  if (state === "found") stop(context, draft, { payout, search: next });
+  const next = advance(search, { part, state, fact }, accountedIn(context, draft));
+  if (next !== search) context.rows.put("partSearch", next);
+  tellOfSilence(draft, payout, { state, tries: search.tries });
+  if (next.state === "found") stop(context, draft, { payout, search: next });
   else wakePayout(draft, payout.id, state === "absent" ? context.now : askAgainTime(next, context.now, truth));
   const carried = carryOn(context, draft);
   return carried.ok ? ok("taken") : carried;

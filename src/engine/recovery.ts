@@ -4,21 +4,25 @@
  * next holder goes on with the first question that has no answer.
  */
 import type { Answer } from "../connectors/contract.ts";
+import { openUnknown, type SendTruth } from "../core/doubt.ts";
 import type { Refusal } from "../core/errors.ts";
 import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
 import { adopt } from "../core/payout-plan.ts";
 import {
   askAgainTime,
   type CheckState,
+  canDeny,
   isAnswered,
   isFromBefore,
   lastLeaveTime,
   needsChecks,
   nextCheck,
+  PATIENCE,
   questionsOf,
   type RecoveryCheck,
   readCheck,
 } from "../core/recovery.ts";
+import type { PayoutRequest } from "../core/request.ts";
 import { assert, ok, type Result } from "../core/result.ts";
 import { type Draft, patchPayout, wakePayout } from "../core/story.ts";
 import type { ProviderErrand } from "./command.ts";
@@ -27,14 +31,6 @@ import { carryOn } from "./orders.ts";
 import type { HttpOutcome, KeyValues } from "./ports.ts";
 import type { ProviderSetup } from "./setup.ts";
 import { queryOf, sendTruth } from "./world.ts";
-
-/** What of the rows this file reads and writes. */
-interface CheckRows {
-  filter(table: "recoveryCheck", holds: (row: RecoveryCheck) => boolean): RecoveryCheck[];
-  put(table: "recoveryCheck", row: RecoveryCheck): void;
-}
-
-type CheckContext = Context & { readonly rows: CheckRows };
 
 /** A reference that may have been sent and forgotten: one of the payout's own checks, or of its order's search. */
 export interface Suspect {
@@ -66,12 +62,12 @@ export type BeforeSend = "clear" | "asked" | "held";
  * Stands before every send that is not already known here: asks the next question, if there is one. The caller saves
  * the story; the call leaves after the commit.
  */
-export function checkBeforeSend(context: CheckContext, draft: Draft, payout: Payout): BeforeSend {
+export function checkBeforeSend(context: Context, draft: Draft, payout: Payout): BeforeSend {
   if (!needsChecks(payout, context.moment.epoch)) return "clear";
   const check = nextCheck(allChecks(context, draft, payout));
   if (check === null) return "clear";
   const provider = context.setup.providers.get(check.providerAccountId);
-  if (provider === undefined || provider.connector.truth.inquiry.byOurReference !== "yes") {
+  if (provider === undefined || !mayDeny(provider)) {
     // Nobody can say whether it was sent there. A person can.
     const { providerAccountId, attempt, reference } = check;
     const about = { providerAccountId, attempt, reference, part: payout.part };
@@ -86,15 +82,32 @@ export function checkBeforeSend(context: CheckContext, draft: Draft, payout: Pay
   return "asked";
 }
 
-/** The questions about a payout in this epoch, made where they are missing; its own comes last. */
-function allChecks(context: CheckContext, draft: Draft, payout: Payout): readonly RecoveryCheck[] {
-  const { epoch } = context.moment;
+/** Whether a provider's "not found" can prove that a reference was not sent there. */
+export function mayDeny({ connector: { truth } }: ProviderSetup): boolean {
+  return canDeny(sendTruth(truth), truth.inquiry.byOurReference);
+}
+
+/** Whether everything that is to be asked about a payout in this epoch was answered, whatever the answers were. */
+export function areChecksAnswered(context: Context, request: PayoutRequest, payout: Payout): boolean {
   const known = checksOf(context, payout.id);
+  return questionsAbout(context, request, payout).every((question) =>
+    known.some((check) => isAbout(check, question) && isAnswered(check)),
+  );
+}
+
+function questionsAbout(context: Context, request: PayoutRequest, payout: Payout) {
   const accounts = [...context.setup.providers.values()].map(({ row, connector }) => ({
     providerAccountId: row.id,
     reference: connector.truth.reference,
   }));
-  return questionsOf(payout, draft.request, accounts).map((question) => {
+  return questionsOf(payout, request, accounts);
+}
+
+/** The questions about a payout in this epoch, made where they are missing; its own comes last. */
+function allChecks(context: Context, draft: Draft, payout: Payout): readonly RecoveryCheck[] {
+  const { epoch } = context.moment;
+  const known = checksOf(context, payout.id);
+  return questionsAbout(context, draft.request, payout).map((question) => {
     const found = known.find((each) => isAbout(each, question));
     if (found !== undefined) return found;
     const { organizationId } = context;
@@ -114,9 +127,9 @@ function allChecks(context: CheckContext, draft: Draft, payout: Payout): readonl
   });
 }
 
-function checksOf(context: CheckContext, payoutId: string): readonly RecoveryCheck[] {
+function checksOf(context: Context, payoutId: string): readonly RecoveryCheck[] {
   const { epoch } = context.moment;
-  return context.rows.filter("recoveryCheck", (row) => row.payoutId === payoutId && row.epoch === epoch);
+  return context.rows.group("recoveryCheck", "payoutId", payoutId).filter((row) => row.epoch === epoch);
 }
 
 type Place = Pick<RecoveryCheck, "providerAccountId" | "attempt">;
@@ -161,7 +174,7 @@ export function ask(
   context.errands.push(errand);
 }
 
-function questionTo(context: CheckContext, draft: Draft, about: { payout: Payout; reference: string }) {
+function questionTo(context: Context, draft: Draft, about: { payout: Payout; reference: string }) {
   const { payout, reference } = about;
   const providerReference = reference === payout.reference ? payout.providerReference : null;
   return { ...queryOf(context, draft, payout), reference, providerReference };
@@ -186,20 +199,33 @@ export function readOutcome(context: Context, draft: Draft, { payout, errand, ou
 }
 
 /** Takes the outcome of a check from the holder of its lease. */
-export function hearCheck(context: CheckContext, draft: Draft, heard: HeardCheck): Result<"taken", Refusal> {
+export function hearCheck(context: Context, draft: Draft, heard: HeardCheck): Result<"taken", Refusal> {
   const { payout, errand } = heard;
   const place = { providerAccountId: errand.providerAccountId, attempt: errand.check.attempt };
   const check = checksOf(context, payout.id).find((each) => isAbout(each, place));
   assert(check !== undefined, `the question about payout ${payout.id} that was asked is there`);
   const { state, fact, truth } = readOutcome(context, draft, heard);
   settle(context, check, { state, fact });
-  if (state === "found") takeFound(draft, payout, { check, fact, truth });
+  const isOnly = checksOf(context, payout.id).every((each) => each.state !== "found" || isAbout(each, check));
+  tellOfSilence(draft, payout, { state, tries: check.tries });
+  if (state === "found") takeFound(draft, payout, { check, fact, truth, isOnly });
   else wakePayout(draft, payout.id, state === "absent" ? context.now : askAgainTime(check, context.now, truth));
   const carried = carryOn(context, draft);
   return carried.ok ? ok("taken") : carried;
 }
 
-function settle(context: CheckContext, check: RecoveryCheck, to: { state: CheckState; fact: string | null }): void {
+/** A question that nobody answers holds money back: a person is told, and told no more once it is answered. */
+export function tellOfSilence(
+  draft: Draft,
+  { id }: Payout,
+  asked: { readonly state: CheckState; readonly tries: number },
+): void {
+  if (asked.tries < PATIENCE) return;
+  if (asked.state !== "asked") draft.closedItems.push({ subject: id, reason: "outcome_unknown" });
+  else if (asked.tries === PATIENCE) openUnknown(draft, id, "UNKNOWN");
+}
+
+function settle(context: Context, check: RecoveryCheck, to: { state: CheckState; fact: string | null }): void {
   const fact = to.state === "found" ? to.fact : null;
   context.rows.put("recoveryCheck", { ...check, state: to.state, fact, version: check.version + 1 });
 }
@@ -211,16 +237,16 @@ function settle(context: CheckContext, check: RecoveryCheck, to: { state: CheckS
 function takeFound(
   draft: Draft,
   payout: Payout,
-  found: { check: RecoveryCheck; fact: string | null; truth: ReturnType<typeof sendTruth> },
+  found: { check: RecoveryCheck; fact: string | null; truth: SendTruth; isOnly: boolean },
 ): void {
-  const { check, fact, truth } = found;
+  const { check, fact, truth, isOnly } = found;
   if (payout.send === "not_now" && isAbout(check, payout)) {
     // It was sent under this very reference and then forgotten: an inquiry is what follows a send like that.
     patchPayout(draft, payout.id, { send: "unknown", sends: 1 });
     wakePayout(draft, payout.id, draft.now);
     return;
   }
-  if (payout.status === "READY" && isAbout(check, payout)) {
+  if (payout.status === "READY" && isAbout(check, payout) && isOnly) {
     adopt(draft, payout.id);
     return;
   }
@@ -258,11 +284,11 @@ export function giveToPerson(
 }
 
 /** Whether a payout that is over is still to be inquired: it changed shortly before the restore point. */
-export function isToBeInquired(context: CheckContext, payout: Payout): boolean {
+export function isToBeInquired(context: Context, payout: Payout): boolean {
   return ownCheck(context, payout) !== null;
 }
 
-function ownCheck(context: CheckContext, payout: Payout): RecoveryCheck | null {
+function ownCheck(context: Context, payout: Payout): RecoveryCheck | null {
   if (!isFromBefore(payout, context.moment.epoch)) return null;
   const own = checksOf(context, payout.id).find((each) => isAbout(each, payout));
   return own === undefined || isAnswered(own) ? null : own;
@@ -272,14 +298,14 @@ function ownCheck(context: CheckContext, payout: Payout): RecoveryCheck | null {
  * Before news of an inquiry is heard: a payout from before may have left once more in the lost window, so absence
  * counts from the end of that window.
  */
-export function rememberLoss(context: CheckContext, draft: Draft, payout: Payout): void {
+export function rememberLoss(context: Context, draft: Draft, payout: Payout): void {
   const last = lastLeaveTime(payout, context.moment.epoch);
   if (last !== payout.lastLeaveTime) patchPayout(draft, payout.id, { lastLeaveTime: last });
 }
 
 /** After news of an ordinary inquiry was heard: its answer is the one that recovery waits for, where it counts. */
 export function noteInquiry(
-  context: CheckContext,
+  context: Context,
   draft: Draft,
   heard: { readonly payout: Payout; readonly answer: Answer | null; readonly askedTime: number },
 ): void {

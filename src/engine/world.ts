@@ -3,7 +3,8 @@ import type { PayoutQuery, TruthSheet } from "../connectors/contract.ts";
 import type { SendTruth } from "../core/doubt.ts";
 import type { Payout } from "../core/payout.ts";
 import type { Routed, RouteQuestion, World } from "../core/payout-plan.ts";
-import { needsChecks } from "../core/recovery.ts";
+import { mayHaveOtherParts, needsChecks, type PartSearch, type RecoveryCheck } from "../core/recovery.ts";
+import type { PayoutRequest } from "../core/request.ts";
 import { assert } from "../core/result.ts";
 import { type Candidate, capacitiesOf, route, routeOnly, routesOf } from "../core/routing.ts";
 import type { Draft } from "../core/story.ts";
@@ -74,7 +75,7 @@ export function worldOf(context: Context, draft: Draft): World {
       isSendingOpen(context, payout.currency) &&
       !needsChecks(payout, context.moment.epoch) &&
       context.takeSlot(payout.providerAccountId),
-    isSurelyUnsent: (payout) => isSurelyUnsent(context, payout),
+    isSurelyUnsent: (payout) => isSurelyUnsent(context, draft.request, payout),
     canRevoke: (payout) => providerOf(context, payout).connector.revoke !== undefined,
     destinationHashOf: (payout) =>
       providerOf(context, payout).connector.destinationHash(openDestination(context, draft)),
@@ -82,14 +83,31 @@ export function worldOf(context: Context, draft: Draft): World {
   };
 }
 
-/** Once a payout's own account has denied its own reference, which is asked last, all have denied everything. */
-export function isSurelyUnsent(context: Context, payout: Payout): boolean {
+/** Whether every account that was asked about a payout has denied it: its own account is asked last. */
+export function isDenied(context: Context, payout: Payout): boolean {
   const { epoch } = context.moment;
   if (!needsChecks(payout, epoch)) return true;
-  return context.rows
-    .group("recoveryCheck", "payoutId", payout.id)
-    .filter((check) => check.epoch === epoch && check.attempt === payout.attempt)
-    .some((check) => check.providerAccountId === payout.providerAccountId && check.state === "absent");
+  const checks = context.rows.group("recoveryCheck", "payoutId", payout.id).filter((row) => row.epoch === epoch);
+  const isOwn = (check: RecoveryCheck): boolean =>
+    check.providerAccountId === payout.providerAccountId && check.attempt === payout.attempt;
+  return checks.some(isOwn) && checks.every(({ state }) => state === "absent");
+}
+
+/** How far the search for parts of an order that were forgotten is, in this epoch. */
+export function searchesFor(context: Context, requestId: string): readonly PartSearch[] {
+  const { organizationId, moment, rows } = context;
+  return rows
+    .group("partSearch", "requestId", requestId)
+    .filter((row) => row.organizationId === organizationId && row.epoch === moment.epoch);
+}
+
+/** Whether neither a planned payout nor an unknown part of its order can be at a provider. */
+export function isSurelyUnsent(context: Context, request: PayoutRequest, payout: Payout): boolean {
+  if (!needsChecks(payout, context.moment.epoch)) return true;
+  if (!isDenied(context, payout)) return false;
+  const searches = searchesFor(context, request.id);
+  const isSearched = searches.length > 0 && searches.every(({ state }) => state === "absent");
+  return isSearched || !mayHaveOtherParts(request);
 }
 
 function leafOf(context: Context, draft: Draft, schemeId: string | null) {

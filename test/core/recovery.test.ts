@@ -132,36 +132,39 @@ test("other parts are possible where an order may be split, and where people all
   assert.equal(mayHaveOtherParts({ isSplit: false, invoiceId: "inv" }), false);
   assert.equal(mayHaveOtherParts({ isSplit: true, invoiceId: "inv" }), true);
   assert.equal(mayHaveOtherParts({ isSplit: false, invoiceId: null }), true);
-  const places = searchesOf({ attemptsLimit: 2 }, accounts).map((each) => `${each.providerAccountId}${each.attempt}`);
+  const places = searchesOf({ attempts: 2 }, accounts).map((each) => `${each.providerAccountId}${each.attempt}`);
   assert.deepEqual(places, ["a1", "a2", "b1", "b2"]);
 });
 
 test("a search leaves out what this database can account for, and nothing else", () => {
-  const part = (number: number, status: Payout["status"], attempt = 1) => payout({ part: number, status, attempt });
-  const unknown = (payouts: readonly Payout[], attempt = 1) => nextUnknownPart(payouts, attempt, 1);
-  assert.equal(unknown([]), 1);
-  assert.equal(unknown([part(1, "READY"), part(2, "INVOKING")]), 3, "asked about by itself; counted");
-  assert.equal(unknown([part(1, "CREATED")]), 1, "never asked about by itself");
-  assert.equal(unknown([part(1, "CREATE_FAILED")]), 1, "another database may have sent it");
-  assert.equal(unknown([part(1, "PROCESSED")]), 2);
-  assert.equal(unknown([part(1, "INVOKE_FAILED")], 1), 2);
-  assert.equal(unknown([part(1, "INVOKE_FAILED")], 2), 1, "its next attempt may have been forgotten");
-  assert.equal(unknown([part(1, "INVOKE_FAILED"), part(1, "READY", 2)], 3), 2, "the checks of attempt 2 ask it");
-  assert.equal(nextUnknownPart([part(MAX_PARTS, "READY")], 1, MAX_PARTS), null);
+  const known = (part: number, attempt = 1, areLaterAsked = false) => ({ part, attempt, areLaterAsked });
+  assert.equal(nextUnknownPart([], 1, 1), 1);
+  assert.equal(nextUnknownPart([known(1), known(2)], 1, 1), 3);
+  assert.equal(nextUnknownPart([known(1)], 2, 1), 1, "its next attempt may have been forgotten");
+  assert.equal(nextUnknownPart([known(1, 1, true)], 2, 1), 2, "it was asked about together with the first");
+  assert.equal(nextUnknownPart([known(1, 2, true)], 1, 1), 1, "an attempt before the known one may have been sent");
+  assert.equal(nextUnknownPart([known(1, 1), known(1, 2, true)], 3, 1), 2);
+  assert.equal(nextUnknownPart([known(MAX_PARTS)], 1, MAX_PARTS), null);
 });
 
 test("a search goes on to the next part when one is absent, and ends at the last or where one is found", () => {
   const search = { attempt: 1, part: 98, state: "asked", fact: null, tries: 3, version: 7 } as PartSearch;
-  const absent = { state: "absent", fact: null } as const;
+  const absent = { part: 98, state: "absent", fact: null } as const;
+  const found = { part: 98, state: "found", fact: "paid" } as const;
   const next = advance(search, absent, []);
   assert.deepEqual([next.part, next.state, next.tries, next.version], [99, "due", 0, 8]);
-  const last = advance({ ...search, part: MAX_PARTS }, absent, []);
+  const last = advance({ ...search, part: MAX_PARTS }, { ...absent, part: MAX_PARTS }, []);
   assert.deepEqual([last.part, last.state], [MAX_PARTS, "absent"]);
-  const again = advance(search, { state: "asked", fact: "unknown" }, []);
+  const again = advance(search, { part: 98, state: "asked", fact: "unknown" }, []);
   assert.deepEqual([again.part, again.state, again.fact, again.tries], [98, "asked", null, 3]);
-  const isMade = resume(search, [payout({ part: 98 })]);
+  const made = { part: 98, attempt: 1, areLaterAsked: true };
+  const isMade = resume(search, [made]);
   assert.deepEqual([isMade.part, isMade.state, isMade.tries], [99, "due", 0], "it was made here meanwhile");
-  assert.equal(resume(search, [payout({ part: 97 })]), search);
-  const found = advance(search, { state: "found", fact: "paid" }, []);
-  assert.deepEqual([found.part, found.state, found.fact], [98, "found", "paid"]);
+  assert.equal(resume(search, [{ ...made, part: 97 }]), search);
+  const stopped = advance(search, found, []);
+  assert.deepEqual([stopped.part, stopped.state, stopped.fact], [98, "found", "paid"]);
+  assert.equal(advance(stopped, absent, []), stopped, "what is found stays found");
+  assert.equal(advance(search, { ...absent, part: 97 }, []), search, "an older answer says nothing new");
+  const late = advance(search, { ...found, part: 97 }, []);
+  assert.deepEqual([late.part, late.state], [97, "found"], "unless it found something");
 });

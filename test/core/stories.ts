@@ -11,7 +11,7 @@ import { invoke, type World } from "../../src/core/payout-plan.ts";
 import { ONE, type Ratio, ratio } from "../../src/core/rate.ts";
 import type { PayoutRequest } from "../../src/core/request.ts";
 import { type Candidate, capacitiesOf, route, routeOnly } from "../../src/core/routing.ts";
-import { begin, type Draft, type Item, reopen } from "../../src/core/story.ts";
+import { begin, type Draft, type Item, keepsWake, reopen } from "../../src/core/story.ts";
 
 export const TRUTH: SendTruth = {
   leaseMs: 15_000,
@@ -210,7 +210,10 @@ export class Telling {
     for (const moves of this.draft.moves.values()) this.moves.push(...moves);
     this.#saveItems();
     this.#takeErrands();
-    for (const [key, { dueTime, lease }] of this.draft.wakes) {
+    for (const [key, wake] of this.draft.wakes) {
+      const { dueTime, lease } = wake;
+      const known = this.wakes.get(key);
+      if (known !== undefined && keepsWake(wake, known.dueTime, this.now)) continue;
       if (dueTime === null) this.wakes.delete(key);
       else this.wakes.set(key, { dueTime, isLease: lease });
     }

@@ -17,12 +17,13 @@ import {
 } from "../../core/moderation.ts";
 import { parseMajor } from "../../core/money.ts";
 import { type AfterRevoke, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
-import { isFromBefore } from "../../core/recovery.ts";
+import { isFromBefore, needsChecks } from "../../core/recovery.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
 import { askCancel, askRevoke, isCancellable, isRevocable } from "../../core/reversal.ts";
 import { settleIncident } from "../../core/settlement.ts";
 import { type Draft, patchInvoice, patchRequest, payoutOf, wakePayout } from "../../core/story.ts";
 import type { Context } from "../context.ts";
+import { areChecksAnswered } from "../recovery.ts";
 import { isSurelyUnsent, providerOf, sendTruth, worldOf } from "../world.ts";
 
 /** What may be said with an act; each kind reads its own members. Amounts are decimal text in major units. */
@@ -142,7 +143,11 @@ function evidence(doing: Doing): Result<null, Refusal> {
   if (!amount.ok) return amount;
   const { verdict } = doing.body;
   if (verdict === undefined) return err(invalid([{ field: "verdict", message: "is required" }]));
-  const truth = sendTruth(providerOf(doing.context, payout).connector.truth);
+  const { context, draft } = doing;
+  // After a restore the other questions about it must have their answers first: they may prove more than this one.
+  const isInQuestion = payout.status === "READY" && needsChecks(payout, context.moment.epoch);
+  if (isInQuestion && !areChecksAnswered(context, draft.request, payout)) return said("too_early");
+  const truth = sendTruth(providerOf(context, payout).connector.truth);
   return said(decide(doing.draft, payout.id, { says: verdict, amountMinor: amount.value }, truth));
 }
 
@@ -188,7 +193,7 @@ export const EXECUTORS: Readonly<Record<StoryAct, Executor>> = {
   terminate(doing) {
     const payout = payoutIn(doing);
     if (PAYOUT_MEANING[payout.status].class === "not_paid") return no(`It is ${payout.status} already.`);
-    if (!isSurelyUnsent(doing.context, payout)) return said("in_flight");
+    if (!isSurelyUnsent(doing.context, doing.draft.request, payout)) return said("in_flight");
     return said(terminatePayout(doing.draft, payout.id));
   },
   revoke,

@@ -3,12 +3,12 @@
  * the same guarded moves as an inquiry. A message about a payout that we do not know yet is kept and matched again.
  */
 import type { CallbackNews } from "../../connectors/contract.ts";
-import { holdUnsent, needsWake } from "../../core/doubt.ts";
+import { holdUnsent, tellUnsent } from "../../core/doubt.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { hear } from "../../core/news.ts";
 import { PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
-import { reopen, wakePayout } from "../../core/story.ts";
+import { reopen, wakeGently, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
 import { carryOn, storyMore, storyOf, storyWants } from "../orders.ts";
@@ -93,7 +93,7 @@ function apply(context: Context, payout: Payout, { news }: CallbackMessage) {
   const heard = { kind: "callback", answer: news.answer } as const;
   context.learn(learned(heard));
   const isPlanned = PAYOUT_MEANING[payout.status].class === "planned";
-  if (isPlanned && !isSurelyUnsent(context, payout)) {
+  if (isPlanned && !isSurelyUnsent(context, draft.request, payout)) {
     // A restore may have forgotten that it was sent: the question before its first send takes it over.
     wakePayout(draft, payout.id, context.now);
   } else {
@@ -156,9 +156,12 @@ function match(context: Context, payout: Payout, kept: unknown): Result<"moved",
   const story = storyOf(context, payout.requestId);
   assert(story !== null, `the story of payout ${payout.id} exists`);
   const draft = reopen(story, context.now);
-  const isUnsent = PAYOUT_MEANING[payout.status].class === "planned" && isSurelyUnsent(context, payout);
-  if (isUnsent) holdUnsent(draft, payout.id, { operation: "process", fact: wordIn(kept, "fact") ?? "unknown" });
-  else if (needsWake(payout)) wakePayout(draft, payout.id, context.now);
+  const fact = wordIn(kept, "fact") ?? "unknown";
+  const isUnsent = PAYOUT_MEANING[payout.status].class === "planned" && isSurelyUnsent(context, draft.request, payout);
+  if (isUnsent && fact !== "ignore") holdUnsent(draft, payout.id, { operation: "process", fact });
+  // Also about what has ended meanwhile: it may have been paid all the same.
+  else if (payout.status !== "CREATE_FAILED") wakeGently(draft, payout.id, context.now);
+  else if (fact !== "ignore") tellUnsent(draft, payout.id, { operation: "process", fact });
   const carried = carryOn(context, draft);
   return carried.ok ? ok("moved") : carried;
 }

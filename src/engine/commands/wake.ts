@@ -4,7 +4,7 @@ import { askForEnd, isEnded } from "../../core/dispatch.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { endUnpaid } from "../../core/facts.ts";
 import { endStatus } from "../../core/news.ts";
-import type { Operation, Payout } from "../../core/payout.ts";
+import { type Operation, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
 import { invoke } from "../../core/payout-plan.ts";
 import { isFromBefore, needsChecks } from "../../core/recovery.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
@@ -15,7 +15,7 @@ import type { Context } from "../context.ts";
 import { carryOn, errand, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
 import { openItem } from "../record.ts";
-import { checkBeforeSend, checkWants, isToBeInquired } from "../recovery.ts";
+import { type BeforeSend, checkBeforeSend, checkWants, isToBeInquired } from "../recovery.ts";
 import { searchBeforeSend } from "../recovery-search.ts";
 import { isSendingOpen, providerOf, queryOf, sendTruth } from "../world.ts";
 import { matchCallback } from "./callback.ts";
@@ -85,7 +85,7 @@ const wakePayoutWork: Handler<Work, Woken> = {
     assert(row !== null, `payout ${work.subject} has due work and exists`);
     const story = storyOf(context, row.requestId);
     assert(story !== null, `the story of payout ${row.id} exists`);
-    const draft = reopen(story, context.now);
+    const draft = reopen(story, context.now, row.id);
     return decideWake(context, draft, row);
   },
 };
@@ -104,15 +104,9 @@ function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woke
   const isToBeSent = isUnsent && !payout.moderationRequired;
   const isWaitingForPerson = payout.status === "READY" && payout.isManual;
   const isLeftToOthers = payout.status === "CREATED" || isWaitingForPerson;
-  // After a restore the question comes first, also while the gate is shut: what was forgotten may have been paid. It is
-  // asked about what shall be sent, and about what shall end without having been.
-  const isEnding = request.endAsked !== null && isLeftToOthers && !payout.moderationRequired;
-  const isSending = isToBeSent && (!isWaitingForPerson || needsChecks(payout, context.moment.epoch));
-  if (isSending || isEnding) {
-    const before = checkBeforeSend(context, draft, payout);
-    if (before === "held") return ok("held");
-    if (before === "asked") return moved(saveStory(context, draft));
-  }
+  const before = askBefore(context, draft, payout);
+  if (before === "held") return ok("held");
+  if (before === "asked") return moved(saveStory(context, draft));
   if (context.now >= request.expiresTime && request.endAsked === null && !isEnded(draft)) {
     // What follows from the end comes first; the payout stays due and is looked at again.
     askForEnd(draft, "expire");
@@ -127,6 +121,21 @@ function decideWake(context: Context, draft: Draft, payout: Payout): Result<Woke
   if (payout.send === "again") return repeat(context, draft, payout);
   // Work about a payout that is over is there because a person has asked for an inquiry.
   return inquire(context, draft, payout);
+}
+
+/**
+ * After a restore the question comes first, also while the gate is shut: what was forgotten may have been paid. It is
+ * asked about what shall be sent, and about what shall end without having been. What a person looks at already is asked
+ * about to the last question, too, so that the person knows everything.
+ */
+function askBefore(context: Context, draft: Draft, payout: Payout): BeforeSend {
+  const { status, send, isManual, moderationRequired } = payout;
+  const isEnding = draft.request.endAsked !== null && PAYOUT_MEANING[status].class === "planned";
+  const isUnsent = status === "READY" || (status === "INVOKING" && send === "not_now" && !moderationRequired);
+  if (!needsChecks(payout, context.moment.epoch) || !(isUnsent || (isEnding && !moderationRequired))) return "clear";
+  const own = checkBeforeSend(context, draft, payout);
+  const isLeaving = isEnding || !(status === "READY" && isManual);
+  return own === "clear" && isLeaving && !moderationRequired ? searchBeforeSend(context, draft, payout) : own;
 }
 
 function moved(saved: Result<null, Refusal>): Result<Woken, Refusal> {
@@ -146,8 +155,6 @@ function sendReady(context: Context, draft: Draft, payout: Payout): Result<Woken
   if (draft.request.blocked || !isSendingOpen(context, payout.currency)) return wait(context, draft, payout);
   const account = context.rows.get("providerAccount", [context.organizationId, payout.providerAccountId]);
   if (account?.gate !== "open") return refuse(context, draft, payout);
-  const search = searchBeforeSend(context, draft, payout);
-  if (search !== "clear") return search === "held" ? ok("held") : moved(saveStory(context, draft));
   if (!context.takeSlot(payout.providerAccountId)) return ok("held");
   invoke(draft, payout.id, sendTruth(providerOf(context, payout).connector.truth));
   return moved(carryOn(context, draft));
