@@ -102,7 +102,10 @@ export function inquireLater(draft: Draft, id: string, truth: SendTruth): void {
   const payout = payoutOf(draft, id);
   if (needsWake(payout)) {
     wakePayout(draft, id, draft.now + inquiryDelayMs(truth.inquiryScheduleMs, payout.inquiries));
-  } else {
-    wakePayout(draft, id, null);
+    return;
   }
+  // What was over before has work only where a person has asked for an inquiry: other news does not answer that.
+  const before = draft.before.payouts.find((each) => each.id === id);
+  const isAwaited = before !== undefined && !needsWake(before) && draft.woken !== id;
+  if (!isAwaited) wakePayout(draft, id, null);
 }

@@ -52,6 +52,8 @@ export function decide(draft: Draft, id: string, verdict: Verdict, truth: SendTr
   if (!isApt) return "in_this_status";
   const figure = verdict.amountMinor ?? (verdict.says === "returned" ? payout.processedMinor : payout.amountMinor);
   if (verdict.says === "returned" && figure > payout.processedMinor) return "too_much";
+  // What all came back was paid before that: only a figure beyond it says that it was paid again.
+  if (verdict.says === "paid" && isAllBack(payout) && figure <= payout.processedMinor) return "in_this_status";
   hear(draft, id, { kind: "decision", answer: answerOf(payout, verdict, figure) }, truth);
   const after = payoutOf(draft, id);
   const isMoved = after.status !== payout.status || after.processedMinor !== payout.processedMinor;
@@ -72,11 +74,17 @@ function endInQuestion(draft: Draft, id: string): null {
   return null;
 }
 
+function isAllBack({ processedMinor, returnedMinor }: Payout): boolean {
+  return processedMinor > 0n && returnedMinor === processedMinor;
+}
+
 function answerOf(payout: Payout, { says }: Verdict, figure: bigint): Answer {
   const said = { sent: "accepted", resolution: "OK" } as const;
   if (says === "not_paid") return { ...said, fact: "failed", resolution: payout.resolution ?? "OK" };
   if (says === "returned") return { ...said, fact: "returned", returnedMinor: figure };
-  return { ...said, fact: figure < payout.amountMinor ? "paid_part" : "paid", paidMinor: figure };
+  const { returnedMinor } = payout;
+  const fact = figure < payout.amountMinor ? "paid_part" : "paid";
+  return { ...said, fact, paidMinor: figure, ...(isAllBack(payout) ? { returnedMinor } : {}) };
 }
 
 /** Starts a payout that waits in READY for a person. */

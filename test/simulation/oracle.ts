@@ -170,7 +170,8 @@ export class Oracle implements Witness {
       // A person lets a reference go once more.
       if (after.send === "again" && before?.send !== "again")
         this.#open.delete(`${this.#secretOf(after)} ${after.reference}`);
-      const isMade = before === null || (before.firstSendTime === null && after.firstSendTime !== null);
+      // What a lost commit has sent is only taken over: it had its room then.
+      const isMade = before === null || (before.firstSendTime === null && after.send === "open");
       if (isMade) this.#checkRoom(after, touched);
       const hasChanged = after.status !== before?.status || after.processedMinor !== before.processedMinor;
       if (hasChanged || after.returnedMinor !== before.returnedMinor) this.#compare(after, false);
@@ -230,7 +231,9 @@ export class Oracle implements Witness {
     const isNothing = says === "not_paid" && operation !== undefined && heldByPayee(operation) === 0n;
     // Revived, returned and paid once more: the return of what had never been paid, as far as we knew, is not booked.
     const isRevived = mayLag(operation) && payout.evidence !== null;
-    if (isAhead || (isEnd && isBehind && !isNothing && !isRevived))
+    // Paid again and brought back again, by a provider that broke its word: it came to the same.
+    const isSame = mayLag(operation) && operation !== undefined && heldByPayee(operation) === countedMinor(payout);
+    if (isAhead || (isEnd && isBehind && !isNothing && !isRevived && !isSame))
       this.#tally.judge("false_final", `${isTold}, ${isBook}`);
   }
 

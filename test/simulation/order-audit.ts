@@ -129,13 +129,24 @@ export class OrderAudit {
     const isUnpaid = before !== undefined && PAYOUT_MEANING[before.status].class === "not_paid";
     const isBetrayed = this.#oracle.isBetrayed(payout.organizationId, payout.requestId);
     const isProven = before?.evidence !== null && (isUnpaid || isBetrayed);
-    const isLetGo = before?.status !== "REVOKED" || before.afterRevoke === "reroute";
+    const isLetGo = before?.status !== "REVOKED" || before.afterRevoke === "reroute" || this.#isLetOn(payout);
     if (payout.attempt > 1 && (!isProven || !isLetGo) && !this.#isContinued(before)) {
       this.#tally.judge("open_part", `payout ${payout.id} follows one that is ${before?.status ?? "not there"}`);
     }
   }
 
   /** A person lets the unpaid rest of a part go by another payout. */
+  /** Whether a person lets the order go on, whatever was revoked of it. */
+  #isLetOn({ organizationId, requestId }: Payout): boolean {
+    return [...this.#mirror.rows("moderationAct")].some(
+      (act) =>
+        act.organizationId === organizationId &&
+        act.subject === requestId &&
+        act.kind === "continue" &&
+        act.status === "done",
+    );
+  }
+
   #isContinued(before: Payout | undefined): boolean {
     return before !== undefined && PAYOUT_MEANING[before.status].class === "paid";
   }

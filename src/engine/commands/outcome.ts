@@ -40,10 +40,9 @@ function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"
     assert(errand.epoch !== context.moment.epoch, `payout ${errand.payoutId} exists`);
     return ok("stale");
   }
-  const draft = reopen(story, context.now);
-
   const work = context.rows.get("work", [context.organizationId, "payout", payout.id]);
   const isHolder = work?.fence === errand.fence && errand.epoch === context.moment.epoch;
+  const draft = reopen(story, context.now, isHolder ? payout.id : null);
   if (!isHolder) {
     // Somebody else has the lease: what we heard of a send is evidence, and the inquiry that it wakes decides. The
     // answer to an older question wakes nobody: askers that take longer than the sweep would overtake each other for
