@@ -41,6 +41,7 @@ export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[]
   const request = seen.rows.get("request", [organizationId, key.requestId]);
   // After a restore all parts of an order are decided about together.
   const isInParts = request !== null && mayHaveOtherParts(request);
+  const isLeaving = isInParts && payouts.some((payout) => isPlanned(payout) || payout.send === "not_now");
   const subjects = [key.requestId, ...payouts.map((payout) => payout.id), ...setup.providers.keys()];
   return [
     ...accountWants(organizationId, key.websiteId, setup),
@@ -62,7 +63,7 @@ export function storyMore(key: StoryKey, seen: Seen): readonly Want<TableName>[]
     {
       table: "recoveryCheck",
       by: "recovery_check_by_payout",
-      keys: payouts.filter((payout) => isInParts || isPlanned(payout)).map((payout) => [organizationId, payout.id]),
+      keys: payouts.filter((payout) => isLeaving || isPlanned(payout)).map((payout) => [organizationId, payout.id]),
     },
     {
       table: "moderationItem",

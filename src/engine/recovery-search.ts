@@ -36,10 +36,8 @@ import {
 import type { ProviderSetup } from "./setup.ts";
 import { isDenied, searchesFor } from "./world.ts";
 
-/** How long a payout waits while another one of its order searches for all of them, or is asked about. */
-const OTHERS_LOOK_MS = 5_000;
-/** How long it waits while a person must look at another one. */
-const PERSON_LOOKS_MS = 60_000;
+/** How long a payout waits while another one of its order searches for all of them, is asked about, or is in doubt. */
+const OTHERS_LOOK_MS = 60_000;
 
 /**
  * Stands before every send, like the payout's own checks, and before an end without one: all parts of an order together
@@ -79,7 +77,7 @@ export function searchBeforeSend(context: Context, draft: Draft, payout: Payout)
 function isWaiting(context: Context, draft: Draft, payout: Payout): boolean {
   const others = draft.payouts.filter((each) => each.id !== payout.id);
   if (others.some((each) => each.moderationRequired)) {
-    wakePayout(draft, payout.id, context.now + PERSON_LOOKS_MS);
+    wakePayout(draft, payout.id, context.now + OTHERS_LOOK_MS);
     return true;
   }
   const unasked = others.filter((each) => each.status === "READY" && !isDenied(context, each));
@@ -163,8 +161,18 @@ export function hearSearch(context: Context, draft: Draft, heard: HeardCheck): R
   const next = advance(search, { part, state, fact }, accountedIn(context, draft));
   if (next !== search) context.rows.put("partSearch", next);
   tellOfSilence(draft, payout, { state, tries: search.tries });
+  if (next.state === "absent") wakeOthers(context, draft, payout);
   if (next.state === "found") stop(context, draft, { payout, search: next });
   else wakePayout(draft, payout.id, state === "absent" ? context.now : askAgainTime(next, context.now, truth));
   const carried = carryOn(context, draft);
   return carried.ok ? ok("taken") : carried;
+}
+
+/** A search is over: those that wait for nothing else look again, and the last search lets them go. */
+function wakeOthers(context: Context, draft: Draft, payout: Payout): void {
+  const isEnding = draft.request.endAsked !== null;
+  for (const each of draft.payouts) {
+    const isWaiting = each.id !== payout.id && isSearcher(each, isEnding) && isDenied(context, each);
+    if (isWaiting) wakePayout(draft, each.id, context.now);
+  }
 }

@@ -107,7 +107,10 @@ function questionsAbout(context: Context, request: PayoutRequest, payout: Payout
 function allChecks(context: Context, draft: Draft, payout: Payout): readonly RecoveryCheck[] {
   const { epoch } = context.moment;
   const known = checksOf(context, payout.id);
-  return questionsAbout(context, draft.request, payout).map((question) => {
+  const questions = questionsAbout(context, draft.request, payout);
+  // A limit that was lowered meanwhile takes back no question.
+  const beyond = known.filter((check) => !questions.some((question) => isAbout(check, question)));
+  const checks = questions.map((question) => {
     const found = known.find((each) => isAbout(each, question));
     if (found !== undefined) return found;
     const { organizationId } = context;
@@ -125,6 +128,7 @@ function allChecks(context: Context, draft: Draft, payout: Payout): readonly Rec
     context.rows.put("recoveryCheck", fresh);
     return fresh;
   });
+  return [...beyond, ...checks];
 }
 
 function checksOf(context: Context, payoutId: string): readonly RecoveryCheck[] {

@@ -4,7 +4,9 @@ import { test } from "node:test";
 import type { Answer } from "../../src/core/answer.ts";
 import { hearCallback } from "../../src/engine/commands/callback.ts";
 import { openGate, shutGate } from "../../src/engine/commands/gates.ts";
+import { terminateInvoice } from "../../src/engine/commands/invoices.ts";
 import { BOOK, House, says } from "./house.ts";
+import { isPaid } from "./restored.ts";
 
 const PAID: Answer = { sent: "accepted", fact: "paid", resolution: "OK", sequence: 2 };
 
@@ -54,16 +56,17 @@ test("a payout that waits to be sent is held when a kept message says that the p
   assert.deepEqual(house.broken, []);
 });
 
-test("a payout that was sent meanwhile is asked about at once", async () => {
+test("a payout that was sent meanwhile has inquiries of its own", async () => {
   const house = await openWithMessage();
-  house.answer = async (order) => says(order, order.draft.method === "POST" ? "accepted" : "paid", 1);
-  await house.pass(59_000);
+  house.answer = async (order) => says(order, "accepted", 1);
+  await house.pass(42_000);
   await house.mustOrder("a");
-  await house.settle();
+  // It is asked about every five seconds now: at 57 and at 62, not between.
+  await house.pass(16_000);
   const asked = house.sent.length;
   assert.equal(house.rows("payout")[0]?.status, "PROCESSING");
-  await house.pass(1_000);
-  assert.ok(house.sent.length > asked);
+  await house.pass(3_000);
+  assert.equal(house.sent.length, asked);
   assert.equal(house.rows("work").filter(({ kind }) => kind === "callback").length, 0);
   assert.deepEqual(house.broken, []);
 });
@@ -74,4 +77,17 @@ test("a message about nothing that comes in a day is for a person", async () => 
   await house.pass(61_000);
   const [item] = house.rows("moderationItem");
   assert.deepEqual([item?.kind, item?.reason], ["callback", "payout_unknown"]);
+});
+
+test("a payout that has ended meanwhile is asked about all the same", async () => {
+  const house = await openWithMessage();
+  await house.engine.run(BOOK, shutGate, gate, { actor: "test" });
+  const { invoice } = await house.mustOrder("a");
+  await house.engine.run(BOOK, terminateInvoice, { invoiceId: invoice.id }, { actor: "test" });
+  assert.equal(house.rows("payout")[0]?.status, "TERMINATED");
+  house.answer = async (order) => isPaid(order, "10.00");
+  await house.pass(62_000);
+  assert.equal(house.rows("payout")[0]?.status, "PROCESSED");
+  assert.ok(house.rows("moderationItem").some(({ reason }) => reason === "paid_late"));
+  assert.deepEqual(house.broken, []);
 });

@@ -2,35 +2,12 @@
 // asked before anything is sent, and what the answers lead to.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TRUTH } from "../../src/connectors/sandbox/truth.ts";
-import { providerReference } from "../../src/core/ids.ts";
-import { MAX_PARTS } from "../../src/core/parts.ts";
 import { WATCH_MS } from "../../src/core/recovery.ts";
 import { terminateInvoice } from "../../src/engine/commands/invoices.ts";
 import { moderate } from "../../src/engine/commands/moderation.ts";
-import { changeRoute } from "../../src/engine/commands/payout-routes.ts";
-import type { HttpOrder, HttpOutcome } from "../../src/engine/ports.ts";
 import { BOOK, House, says } from "./house.ts";
+import { isPaid, isSend, notFound, openRestored, referenceOf, sends, W } from "./restored.ts";
 
-const W = 9_000;
-const isSend = (order: HttpOrder): boolean => order.draft.method === "POST";
-const referenceOf = (order: HttpOrder): string => order.draft.path.split("/").at(-1) ?? "";
-
-function notFound(order: HttpOrder): HttpOutcome {
-  const body = JSON.stringify({ error: "not_found", reference: referenceOf(order) });
-  return { kind: "answer", result: { status: 404, headers: {}, body } };
-}
-
-/** A house whose database took over just now; the provider knows nothing and pays what it is sent. */
-async function openRestored(gate: "open" | "shut" = "open"): Promise<House> {
-  const house = await new House().open();
-  house.store.epoch = { number: house.now / 1_000, gate };
-  house.answer = async (order) => (isSend(order) ? says(order, "paid", 2) : notFound(order));
-  house.engine.start();
-  return house;
-}
-
-const sends = (house: House): number => house.sent.filter(isSend).length;
 const LIMIT = { attemptsLimit: 2 };
 
 test("an order is sent once both accounts have denied every attempt of it, after the wait window", async () => {
@@ -229,79 +206,6 @@ test("a payout that was sent before the restore is not believed absent before th
   assert.deepEqual([house.rows("payout")[0]?.status, house.rows("payout")[0]?.evidence], ["INVOKE_FAILED", "D3"]);
 });
 
-const SPLIT = { ...LIMIT, splitMode: true, parallelMode: true };
-
-function referenceOfPart(house: House, part: number, attempt: number): string {
-  const root = house.rows("request")[0]?.root ?? "";
-  return providerReference({ organizationId: BOOK, root, part, attempt }, TRUTH.reference);
-}
-
-test("an order that may be split leaves once every part that it may have had is denied", async () => {
-  const house = await openRestored();
-  await house.pass(W + 1_000);
-  await house.mustOrder("a", "10", SPLIT);
-  const places = 2 * 2;
-  await house.pass(10 * 60_000);
-  assert.equal(sends(house), 1);
-  const asked = house.sent.slice(0, house.sent.findIndex(isSend)).map(referenceOf);
-  assert.equal(asked.length, places * MAX_PARTS, "every part and attempt at each of two accounts, once");
-  assert.equal(new Set(asked).size, 2 * MAX_PARTS);
-  assert.ok(house.rows("partSearch").every(({ state, part }) => state === "absent" && part === MAX_PARTS));
-  assert.equal(house.rows("invoice")[0]?.status, "processed");
-  assert.deepEqual(house.broken, []);
-});
-
-test("no part of an order leaves when the provider knows one that this database does not", async () => {
-  const house = await openRestored();
-  await house.pass(W + 1_000);
-  house.answer = async (order) => {
-    if (isSend(order)) return says(order, "paid", 2);
-    const reference = referenceOf(order);
-    if (reference !== referenceOfPart(house, 7, 2)) return notFound(order);
-    const state = { reference, amount: "3.00", currency: "USD", account: "payee-a", status: "paid", sequence: 2 };
-    const body = JSON.stringify({ ...state, providerReference: "p7", paidAmount: "3.00", returnedAmount: "0.00" });
-    return { kind: "answer", result: { status: 200, headers: {}, body } };
-  };
-  await house.mustOrder("a", "10", SPLIT);
-  await house.pass(10 * 60_000);
-  assert.equal(sends(house), 0);
-  const [payout] = house.rows("payout");
-  assert.deepEqual([payout?.status, payout?.moderationRequired], ["READY", true]);
-  const [item] = house.rows("moderationItem").filter(({ reason }) => reason === "not_sent_by_us");
-  assert.deepEqual(item?.details, {
-    providerAccountId: "pacc_backup",
-    part: "7",
-    attempt: "2",
-    reference: referenceOfPart(house, 7, 2),
-    fact: "paid",
-  });
-  assert.deepEqual(house.broken, []);
-});
-
-test("one part searches for all, and who dies in the middle is followed at the place that was reached", async () => {
-  const house = await openRestored();
-  await house.pass(W + 1_000);
-  let asked = 0;
-  house.answer = async (order) => {
-    if (isSend(order)) return says(order, "paid", 2);
-    asked += 1;
-    return asked === 50 ? new Promise<never>(() => {}) : notFound(order);
-  };
-  for (const { id, version } of house.rows("route")) {
-    const order = { maxAmount: "10" };
-    const changed = await house.engine.run(BOOK, changeRoute, { id, version, order, problems: [] }, { actor: "test" });
-    assert.ok(changed.ok);
-  }
-  await house.mustOrder("a", "25", SPLIT);
-  const parts = house.rows("payout").length;
-  assert.equal(parts, 3, "none of the routes carries more than 10");
-  await house.pass(20 * 60_000);
-  assert.equal(sends(house), parts);
-  assert.equal(asked, 2 * 2 * MAX_PARTS + 1, "the question that was lost is asked again, and no other one");
-  assert.equal(house.rows("invoice")[0]?.status, "processed");
-  assert.deepEqual(house.broken, []);
-});
-
 test("what was sent before the restore is not repeated: it may have gone on under its next reference", async () => {
   const house = await new House().open();
   house.engine.start();
@@ -319,4 +223,67 @@ test("what was sent before the restore is not repeated: it may have gone on unde
   assert.equal(refused.ok ? "done" : refused.error.code, "not-in-this-status");
   house.store.epoch = { number: 1, gate: "open" };
   assert.ok((await repeat()).ok, "in the epoch in which it was sent it may be repeated");
+});
+
+test("a question that nobody answers is told to a person, and no more once it is answered", async () => {
+  const house = await openRestored();
+  await house.pass(W + 1_000);
+  const denied = { kind: "answer", result: { status: 401, headers: {}, body: "{}" } } as const;
+  house.answer = async (order) => (isSend(order) ? says(order, "paid", 2) : denied);
+  await house.mustOrder("a", "10", LIMIT);
+  const open = () => house.rows("moderationItem").filter(({ status }) => status === "open");
+  await house.pass(20_000);
+  assert.deepEqual(open(), [], "some patience");
+  await house.pass(100_000);
+  assert.deepEqual(
+    open().map(({ kind, reason, count }) => [kind, reason, count]),
+    [["payout", "outcome_unknown", 1]],
+  );
+  assert.equal(sends(house), 0);
+  house.answer = async (order) => (isSend(order) ? says(order, "paid", 2) : notFound(order));
+  await house.pass(60_000);
+  assert.equal(sends(house), 1);
+  assert.deepEqual(open(), []);
+  assert.deepEqual(house.broken, []);
+});
+
+test("what a person looks at is asked about to the last question, and decided only then", async () => {
+  const house = await openRestored();
+  await house.pass(W + 1_000);
+  // The payout's own account, which is asked last, is silent.
+  let isSilent = true;
+  let ownAsked = 0;
+  house.answer = async (order) => {
+    if (isSend(order)) return says(order, "paid", 2);
+    const { reference = "" } = house.rows("payout")[0] ?? {};
+    if (referenceOf(order) !== reference) return isPaid(order, "10.00");
+    ownAsked += 1;
+    return ownAsked > 1 && isSilent ? { kind: "timeout" } : notFound(order);
+  };
+  const decide = () => {
+    const [payout] = house.rows("payout");
+    assert.ok(payout !== undefined);
+    const about = { kind: "evidence" as const, subjectKind: "payout" as const, subject: payout.id };
+    const body = { verdict: "not_paid" as const, evidence: { kind: "letter" } };
+    const order = { ...about, version: payout.version, reason: "test", body };
+    return house.engine.run(BOOK, moderate, order, { actor: "test" });
+  };
+  await house.mustOrder("a", "10", LIMIT);
+  await house.pass(20_000);
+  assert.equal(house.rows("payout")[0]?.moderationRequired, true);
+  const early = await decide();
+  assert.equal(early.ok ? "done" : early.error.code, "payout-in-flight");
+  isSilent = false;
+  await house.pass(30_000);
+  assert.deepEqual(
+    house
+      .rows("recoveryCheck")
+      .map(({ state }) => state)
+      .sort(),
+    ["absent", "absent", "found", "found"],
+  );
+  assert.ok((await decide()).ok);
+  assert.deepEqual([house.rows("payout")[0]?.status, house.rows("payout")[0]?.evidence], ["TERMINATED", "D4"]);
+  assert.equal(sends(house), 0);
+  assert.deepEqual(house.broken, []);
 });

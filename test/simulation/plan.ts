@@ -106,7 +106,7 @@ const RATES = [0.03, 0.1, 0.3, 0.6] as const;
  * stands still, some for longer than it lasts, while people let the order go again: one speaks of a send that is
  * another's by now. `restored`: the database forgets a good deal, and what is repeated finds other routes than before.
  */
-const MOODS = { mixed: 8, slow_sender: 4, deaf: 0.8, calm: 0.5, sleepers: 0.8, restored: 0.5 } as const;
+const MOODS = { mixed: 8, slow_sender: 4, deaf: 1.1, calm: 0.5, sleepers: 0.8, restored: 0.5 } as const;
 
 export function drawPlan(seed: number, random: Random): Plan {
   const mood = random.weighted(MOODS);

@@ -3,12 +3,12 @@
  * the same guarded moves as an inquiry. A message about a payout that we do not know yet is kept and matched again.
  */
 import type { CallbackNews } from "../../connectors/contract.ts";
-import { holdUnsent, tellUnsent } from "../../core/doubt.ts";
+import { holdUnsent, needsWake, tellUnsent } from "../../core/doubt.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { hear } from "../../core/news.ts";
 import { PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
-import { reopen, wakeGently, wakePayout } from "../../core/story.ts";
+import { reopen, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
 import { carryOn, storyMore, storyOf, storyWants } from "../orders.ts";
@@ -159,9 +159,9 @@ function match(context: Context, payout: Payout, kept: unknown): Result<"moved",
   const fact = wordIn(kept, "fact") ?? "unknown";
   const isUnsent = PAYOUT_MEANING[payout.status].class === "planned" && isSurelyUnsent(context, draft.request, payout);
   if (isUnsent && fact !== "ignore") holdUnsent(draft, payout.id, { operation: "process", fact });
-  // Also about what has ended meanwhile: it may have been paid all the same.
-  else if (payout.status !== "CREATE_FAILED") wakeGently(draft, payout.id, context.now);
-  else if (fact !== "ignore") tellUnsent(draft, payout.id, { operation: "process", fact });
+  else if (payout.status === "CREATE_FAILED") tellUnsent(draft, payout.id, { operation: "process", fact });
+  // What has ended meanwhile has no inquiry ahead, and may have been paid all the same.
+  else if (!needsWake(payout)) wakePayout(draft, payout.id, context.now);
   const carried = carryOn(context, draft);
   return carried.ok ? ok("moved") : carried;
 }
