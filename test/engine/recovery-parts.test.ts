@@ -23,11 +23,11 @@ function referenceOfPart(house: House, part: number, attempt: number): string {
 }
 
 /** The provider has paid this part, and knows nothing else. */
-function knowPart(house: House, part: number, attempt: number, amount = "3.00", account = "payee-a"): void {
-  house.answer = async (order) => {
-    if (isSend(order)) return says(order, "paid", 2);
-    const isIt = referenceOf(order) === referenceOfPart(house, part, attempt);
-    return isIt ? isPaid(order, amount, account) : notFound(order);
+function knowPart(house: House, part: number, attempt: number, order = { amount: "3.00", account: "payee-a" }): void {
+  house.answer = async (question) => {
+    if (isSend(question)) return says(question, "paid", 2);
+    const isIt = referenceOf(question) === referenceOfPart(house, part, attempt);
+    return isIt ? isPaid(question, order.amount, order.account) : notFound(question);
   };
 }
 
@@ -172,7 +172,7 @@ test("an attempt that a route refused here may have been sent there", async () =
     const changed = { id: route.id, version: route.version, order: { maxAmount }, problems: [] };
     assert.ok((await house.engine.run(BOOK, changeRoute, changed, CAUSE)).ok);
   };
-  knowPart(house, 1, 1, "10.00", "demo-account-1");
+  knowPart(house, 1, 1, { amount: "10.00", account: "demo-account-1" });
   const { paymentInstrumentId, ...unchosen } = REQUEST;
   const put = async (order: object): Promise<void> => {
     assert.ok((await house.engine.run(BOOK, putRequest, { id: "r", order, problems: [] }, CAUSE)).ok);
@@ -187,7 +187,8 @@ test("an attempt that a route refused here may have been sent there", async () =
   await house.pass(20 * 60_000);
   assert.equal(sends(house), 0);
   const [item] = house.rows("moderationItem").filter(({ reason }) => reason === "not_sent_by_us");
-  const { part, attempt } = item?.details as Readonly<Record<string, string>>;
+  assert.ok(item !== undefined);
+  const { part, attempt } = item.details as Readonly<Record<string, string>>;
   assert.deepEqual([part, attempt], ["1", "1"]);
   assert.deepEqual(house.broken, []);
 });
