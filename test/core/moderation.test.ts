@@ -17,7 +17,7 @@ import {
 import { MAX_PARTS } from "../../src/core/parts.ts";
 import { ratio } from "../../src/core/rate.ts";
 import { settleIncident } from "../../src/core/settlement.ts";
-import { patchRequest } from "../../src/core/story.ts";
+import { patchRequest, wakePayout } from "../../src/core/story.ts";
 import { Playing } from "./playing.ts";
 import { FIVE_PERCENT, type OrderOptions, TRUTH } from "./stories.ts";
 
@@ -52,6 +52,31 @@ test("internal commission of 5 %: what is written off is the input, and the paye
     "commission::USD": 500n,
     "deposit:dep_r1:USD": -9_500n,
   });
+});
+
+test("what all came back is paid again only by a figure beyond what was paid before", () => {
+  const story = new Playing({});
+  story.fact("paid", {}, "p1");
+  story.fact("returned", {}, "p1");
+  assert.deepEqual(story.statuses, ["CANCELLED"]);
+  assert.equal(says(story, "paid"), false, "it was, before it came back");
+  assert.equal(says(story, "paid", 10_000n), false);
+  assert.deepEqual(story.statuses, ["CANCELLED"]);
+  assert.ok(says(story, "paid", 20_000n));
+  assert.deepEqual(story.statuses, ["PROCESSED"]);
+  assert.deepEqual([story.payout.processedMinor, story.payout.returnedMinor], [20_000n, 10_000n]);
+});
+
+test("an inquiry that a person asked for about what is over outlives other news, and ends with its answer", () => {
+  const story = new Playing({});
+  story.fact("paid", {}, "p1");
+  assert.equal(story.wakes.has("payout:p1"), false);
+  story.act((draft) => wakePayout(draft, "p1", story.now));
+  story.fact("returned", { returnedMinor: 4_000n, paidMinor: 10_000n }, "p1");
+  assert.ok(story.wakes.has("payout:p1"), "the provider is asked all the same");
+  story.draft = { ...story.draft, woken: "p1" };
+  story.fact("returned", { paidMinor: 10_000n }, "p1");
+  assert.equal(story.wakes.has("payout:p1"), false);
 });
 
 test("evidence that it is paid: as if the provider had said so", () => {
