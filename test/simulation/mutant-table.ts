@@ -303,7 +303,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "doubtful_parts_forgotten",
     rule: "After a restore no part of an order leaves while another one of it is in doubt.",
     file: "src/engine/recovery-search.ts",
-    find: 'if (isWaiting(context, draft, payout)) return "asked";',
+    find: 'if (!isEnding && isWaiting(context, draft, payout)) return "asked";',
     replace: "",
   },
   {
