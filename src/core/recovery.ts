@@ -167,7 +167,7 @@ export function searchFrom<S extends Pick<PartSearch, "attempt" | "part">>(searc
 /** A search as it stands now: a part that was made here since it stopped there is asked about by itself. */
 export function resume(search: PartSearch, known: readonly Accounted[]): PartSearch {
   const isThere = nextUnknownPart(known, search.attempt, search.part) === search.part;
-  return isAnswered(search) || isThere ? search : searchFrom(search, known);
+  return isAnswered(search) || isThere ? search : searchFrom({ ...search, version: search.version + 1 }, known);
 }
 
 /**

@@ -109,8 +109,10 @@ function allSearches(context: Context, draft: Draft): readonly PartSearch[] {
     const begun = { organizationId, requestId, epoch: moment.epoch, ...place, fact: null, askedTime: null, version: 1 };
     return searchFrom({ ...begun, part: 1 }, accounted);
   });
-  for (const search of fresh) context.rows.put("partSearch", search);
-  return [...known.map((each) => resume(each, accounted)), ...fresh];
+  const resumed = known.map((each) => resume(each, accounted));
+  // Where it stands is kept: whoever asks whether the order was searched reads the rows.
+  for (const search of [...resumed, ...fresh]) if (!known.includes(search)) context.rows.put("partSearch", search);
+  return [...resumed, ...fresh];
 }
 
 /** What of an order is no secret: sent from here, or asked about together with its later attempts before it is. */

@@ -160,6 +160,7 @@ test("a search goes on to the next part when one is absent, and ends at the last
   const made = { part: 98, attempt: 1, areLaterAsked: true };
   const isMade = resume(search, [made]);
   assert.deepEqual([isMade.part, isMade.state, isMade.tries], [99, "due", 0], "it was made here meanwhile");
+  assert.equal(isMade.version, search.version + 1);
   assert.equal(resume(search, [{ ...made, part: 97 }]), search);
   const stopped = advance(search, found, []);
   assert.deepEqual([stopped.part, stopped.state, stopped.fact], [98, "found", "paid"]);
