@@ -30,7 +30,7 @@ import type { Context } from "./context.ts";
 import { carryOn } from "./orders.ts";
 import type { HttpOutcome, KeyValues } from "./ports.ts";
 import type { ProviderSetup } from "./setup.ts";
-import { queryOf, sendTruth } from "./world.ts";
+import { checksOf, queryOf, sendTruth } from "./world.ts";
 
 /** A reference that may have been sent and forgotten: one of the payout's own checks, or of its order's search. */
 export interface Suspect {
@@ -129,11 +129,6 @@ function allChecks(context: Context, draft: Draft, payout: Payout): readonly Rec
     return fresh;
   });
   return [...beyond, ...checks];
-}
-
-function checksOf(context: Context, payoutId: string): readonly RecoveryCheck[] {
-  const { epoch } = context.moment;
-  return context.rows.group("recoveryCheck", "payoutId", payoutId).filter((row) => row.epoch === epoch);
 }
 
 type Place = Pick<RecoveryCheck, "providerAccountId" | "attempt">;

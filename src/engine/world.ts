@@ -83,11 +83,16 @@ export function worldOf(context: Context, draft: Draft): World {
   };
 }
 
+/** What was asked about a payout in this epoch. */
+export function checksOf({ moment, rows }: Context, payoutId: string): readonly RecoveryCheck[] {
+  return rows.group("recoveryCheck", "payoutId", payoutId).filter((row) => row.epoch === moment.epoch);
+}
+
 /** Whether every account that was asked about a payout has denied it: its own account is asked last. */
 export function isDenied(context: Context, payout: Payout): boolean {
   const { epoch } = context.moment;
   if (!needsChecks(payout, epoch)) return true;
-  const checks = context.rows.group("recoveryCheck", "payoutId", payout.id).filter((row) => row.epoch === epoch);
+  const checks = checksOf(context, payout.id);
   const isOwn = (check: RecoveryCheck): boolean =>
     check.providerAccountId === payout.providerAccountId && check.attempt === payout.attempt;
   return checks.some(isOwn) && checks.every(({ state }) => state === "absent");

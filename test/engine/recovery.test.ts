@@ -38,16 +38,7 @@ test("an order that the provider knows under a later attempt is not sent: a pers
     const own = house.rows("payout")[0]?.reference;
     second ??= referenceOf(order) === own ? null : referenceOf(order);
     if (referenceOf(order) !== second) return notFound(order);
-    const state = {
-      reference: second,
-      amount: "10.00",
-      currency: "USD",
-      account: "payee-a",
-      status: "paid",
-      sequence: 2,
-    };
-    const body = JSON.stringify({ ...state, providerReference: "p1", paidAmount: "10.00", returnedAmount: "0.00" });
-    return { kind: "answer", result: { status: 200, headers: {}, body } };
+    return isPaid(order, "10.00");
   };
   await house.mustOrder("a", "10", LIMIT);
   await house.pass(60_000);
@@ -77,9 +68,7 @@ test("an order that the provider holds under its own reference is taken over and
     if (referenceOf(order) !== own) return notFound(order);
     asked += 1;
     if (asked === 1) return notFound(order);
-    const state = { reference: own, amount: "10.00", currency: "USD", account: "payee-a", status: "paid", sequence: 2 };
-    const body = JSON.stringify({ ...state, providerReference: "p1", paidAmount: "10.00", returnedAmount: "0.00" });
-    return { kind: "answer", result: { status: 200, headers: {}, body } };
+    return isPaid(order, "10.00");
   };
   await house.mustOrder("a", "10", LIMIT);
   await house.pass(60_000);
@@ -106,16 +95,7 @@ test("what shall end without having been sent is asked about first, too", async 
       if (referenceOf(order) !== own || !isHeldThere) return notFound(order);
       asked += 1;
       if (asked === 1) return notFound(order);
-      const state = {
-        reference: own,
-        amount: "10.00",
-        currency: "USD",
-        account: "payee-a",
-        status: "paid",
-        sequence: 2,
-      };
-      const body = JSON.stringify({ ...state, providerReference: "p1", paidAmount: "10.00", returnedAmount: "0.00" });
-      return { kind: "answer", result: { status: 200, headers: {}, body } };
+      return isPaid(order, "10.00");
     };
     const { invoice } = await house.mustOrder("a", "10", LIMIT);
     const ended = await house.engine.run(BOOK, terminateInvoice, { invoiceId: invoice.id }, { actor: "test" });

@@ -135,7 +135,6 @@ export class OrderAudit {
     }
   }
 
-  /** A person lets the unpaid rest of a part go by another payout. */
   /** Whether a person lets the order go on, whatever was revoked of it. */
   #isLetOn({ organizationId, requestId }: Payout): boolean {
     return [...this.#mirror.rows("moderationAct")].some(
@@ -147,6 +146,7 @@ export class OrderAudit {
     );
   }
 
+  /** A person lets the unpaid rest of a part go by another payout. */
   #isContinued(before: Payout | undefined): boolean {
     return before !== undefined && PAYOUT_MEANING[before.status].class === "paid";
   }
