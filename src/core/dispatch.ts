@@ -240,8 +240,8 @@ export function continueOrder(draft: Draft, world: World): number {
   let made = 0;
   for (const part of partsOf(draft.payouts)) {
     const { last, attempts } = part;
-    const missing = last.amountMinor - countedMinor(last);
-    if (isPlannedOrOpen(last) || part.isReturned || missing <= 0n) continue;
+    const missing = last.amountMinor - part.countedMinor;
+    if (part.isBusy || part.isReturned || missing <= 0n) continue;
     if (attempts >= draft.request.attemptsLimit || !mayMakeAny(draft)) continue;
     const amountMinor = min(missing, draft.request.availableMinor);
     if (amountMinor > 0n && carve(draft, world, { part: part.part, attempt: attempts + 1, amountMinor })) made += 1;

@@ -10,11 +10,15 @@ import { resolutionRow } from "./resolution.ts";
 /** The most parts that an order has: an amount is cut into no more, and a request takes no more allocations. */
 export const MAX_PARTS = 100;
 
-/** A part with the newest of its payouts. */
+/** A part, as its payouts make it. */
 export interface Part {
   readonly part: number;
   readonly attempts: number;
   readonly last: Payout;
+  /** What its payouts have paid or may still pay, minor units: an older one may have been revived. */
+  readonly countedMinor: bigint;
+  /** Whether one of its payouts, not only the newest, is planned or open. */
+  readonly isBusy: boolean;
   /** Whether something of it was paid and came back. */
   readonly isReturned: boolean;
 }
@@ -22,8 +26,14 @@ export interface Part {
 export function partsOf(payouts: readonly Payout[]): readonly Part[] {
   return [...Map.groupBy(payouts, (payout) => payout.part)].map(([part, group]) => {
     const last = group.reduce((a, b) => (b.attempt > a.attempt ? b : a));
-    const isReturned = group.some((payout) => payout.returnedMinor > 0n);
-    return { part, attempts: group.length, last, isReturned };
+    return {
+      part,
+      attempts: group.length,
+      last,
+      countedMinor: group.reduce((sum, payout) => sum + countedMinor(payout), 0n),
+      isBusy: group.some(isPlannedOrOpen),
+      isReturned: group.some((payout) => payout.returnedMinor > 0n),
+    };
   });
 }
 
@@ -81,8 +91,8 @@ export function plannable(request: PayoutRequest, payouts: readonly Payout[]): P
   let left = request.availableMinor;
   let hasLost = false;
   for (const part of partsOf(payouts)) {
-    if (isPlannedOrOpen(part.last)) continue;
-    const missing = max(0n, min(part.last.amountMinor - countedMinor(part.last), left));
+    if (part.isBusy) continue;
+    const missing = max(0n, min(part.last.amountMinor - part.countedMinor, left));
     if (missing === 0n) continue;
     left -= missing;
     if (mayTryAgain(part, request)) again.push({ part, amountMinor: missing });

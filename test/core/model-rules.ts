@@ -118,6 +118,8 @@ function checkParts(model: Model, { draft: { request, payouts } }: Playing): voi
 function checkNextAttempt(model: Model, payouts: readonly Payout[], payout: Payout): void {
   const last = payouts.find((each) => each.part === payout.part && each.attempt === payout.attempt - 1);
   assert.ok(last !== undefined && !lives(last), `attempt ${payout.attempt} follows one that is over`);
+  const others = payouts.filter((each) => each.part === payout.part && each.id !== payout.id);
+  assert.ok(!others.some(lives), `attempt ${payout.attempt} is made while an older one of its part is alive`);
   if (model.isContinuing) return;
   const isBack = payouts.some((each) => each.part === payout.part && each.returnedMinor > 0n);
   assert.ok(!isBack, "what came back is not sent again by a machine");

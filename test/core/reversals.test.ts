@@ -188,7 +188,7 @@ test("cancelled, and then paid a second time by the bank: against suspense, with
 });
 
 test("a refund of 70 takes the newest payout whole and part of the one before", () => {
-  const story = new Playing({ isSplit: true, isParallel: true, limitMinor: 5_000n });
+  const story = new Playing({ isSplit: true, isParallel: true, limitMinor: 5_000n, routes: ["r1", "r2", "r3", "r4"] });
   story.fact("paid", {}, "p1").fact("paid", {}, "p2");
   assert.equal(story.invoice.status, "processed");
   assert.ok(story.attempt((draft) => refund(draft, 7_000n, () => true)));
@@ -274,4 +274,20 @@ test("a revoke of an order that never arrived is refused: that it is not found p
   }
   assert.deepEqual([story.payout.status, story.payout.evidence], ["REVOKED", "D3"]);
   assert.deepEqual(story.books, {});
+});
+
+test("a part whose older payout turned out alive gets no third one when another part fails", () => {
+  const story = new Playing({ isSplit: true, isParallel: true, limitMinor: 5_000n, routes: ["r1", "r2", "r3", "r4"] });
+  for (const id of ["p1", "p2"]) {
+    story.report(id, { kind: "answer", answer: { sent: "accepted", fact: "accepted", resolution: "OK" } });
+  }
+  story.fact("failed", {}, "p1");
+  story.report("p3", { kind: "answer", answer: { sent: "accepted", fact: "accepted", resolution: "OK" } });
+  story.act((draft) => askRevoke(draft, "p3", "reroute"));
+  story.pass(1);
+  story.fact("pending", {}, "p1");
+  story.report("p3", { kind: "answer", answer: { sent: "accepted", fact: "recalled", resolution: "OK" } });
+  story.fact("failed", {}, "p2");
+  const made = story.draft.payouts.map(({ part, attempt, status }) => `${part}.${attempt} ${status}`);
+  assert.deepEqual(made.sort(), ["1.1 PENDING", "1.2 REVOKED", "2.1 PROCESS_FAILED", "2.2 INVOKING"]);
 });
