@@ -57,8 +57,8 @@ export function isFromBefore(payout: Pick<Payout, "createdTime">, epoch: number)
 /**
  * Whether the providers must be asked before this payout is sent: it is from before, or first seen within 30 days
  * after. An order that is repeated has the same references as the one that was forgotten, for they are hashes of what
- * the merchant named. An order without any name of the merchant's could not be recognised; there is none: an invoice
- * has its referenceId, a request its id.
+ * the merchant named: an invoice's referenceId, a request's id, or the Idempotency-Key of a POST without an id. An order
+ * with no name of the merchant's could not be recognised: none is taken in that time.
  */
 export function needsChecks(payout: Pick<Payout, "createdTime">, epoch: number): boolean {
   const lostEnd = lostEndOf(epoch);

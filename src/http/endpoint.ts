@@ -92,10 +92,11 @@ function orThrow(refused: Refusal): never {
 
 const KEY = /^[\x21-\x7e]{1,255}$/;
 
-function idempotencyKey(call: Call, isNeeded: boolean): string | null {
+/** The caller's key of a POST; null where none came and none is needed. */
+export function idempotencyKey(call: Call, need: "required" | "optional"): string | null {
   const key = call.request.headers["idempotency-key"];
   if (key === undefined) {
-    if (isNeeded) throw refuse("idempotency-key-required");
+    if (need === "required") throw refuse("idempotency-key-required");
     return null;
   }
   if (typeof key === "string" && KEY.test(key)) return key;
@@ -118,7 +119,8 @@ export async function command<P, A>(call: Call, order: Order<P, A>): Promise<Sto
   const { handler, payload, render, renderOnce } = order;
   const { book, keyId } = call.identity;
   const cause = { actor: `key:${keyId}`, bodyHash: call.bodyHash };
-  const key = call.request.method === "POST" ? idempotencyKey(call, order.needsKey === true) : null;
+  const key =
+    call.request.method === "POST" ? idempotencyKey(call, order.needsKey === true ? "required" : "optional") : null;
   if (key === null) {
     const result = await engine.run(book, handler, payload, cause);
     return result.ok ? (renderOnce ?? render)(result.value) : orThrow(result.error);

@@ -1,6 +1,7 @@
 /** POST and PATCH of payout requests, each told by what PUT does (docs/api.md). */
-import { refusal } from "../../core/errors.ts";
+import { invalid, refusal } from "../../core/errors.ts";
 import { formatMajor } from "../../core/money.ts";
+import { needsChecks } from "../../core/recovery.ts";
 import { err } from "../../core/result.ts";
 import type { Handler } from "../command.ts";
 import { idOf } from "./configuration.ts";
@@ -11,7 +12,13 @@ interface PostRequest {
   readonly put: PutRequest;
   /** The id is ours: it is drawn under the lock, where ids come from. */
   readonly isOurs: boolean;
+  /** The merchant's Idempotency-Key: its name of an order that has no id of the merchant's. */
+  readonly key: string | null;
 }
+
+const NAMELESS =
+  "is required, or an Idempotency-Key, for 30 days after the database was restored: without a name of yours nobody " +
+  "can tell whether the order was paid already and forgotten";
 
 /** As PUT, but what exists never changes: the very same again answers with it, anything else finds the id used. */
 export const postRequest: Handler<PostRequest, RequestRows> = {
@@ -19,8 +26,14 @@ export const postRequest: Handler<PostRequest, RequestRows> = {
   name: "post-payout-request",
   wants: ({ put }, organizationId) => putRequest.wants(put, organizationId),
   more: ({ put }, seen) => putRequest.more?.(put, seen) ?? [],
-  decide(context, { put, isOurs }) {
-    if (isOurs) return putRequest.decide(context, { ...put, id: idOf(context, undefined, "req") });
+  decide(context, { put, isOurs, key }) {
+    if (isOurs) {
+      if (key === null && needsChecks({ createdTime: context.now }, context.moment.epoch)) {
+        return err(invalid([...put.problems, { field: "id", message: NAMELESS }]));
+      }
+      const id = idOf(context, undefined, "req");
+      return putRequest.decide(context, { ...put, id, ...(key === null ? {} : { root: `k:${key}` }) });
+    }
     const before = context.rows.get("request", [context.organizationId, put.id]);
     const done = putRequest.decide(context, put);
     const isChange = before !== null && put.problems.length === 0;

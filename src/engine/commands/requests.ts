@@ -37,6 +37,8 @@ export interface RequestOrder {
 
 export interface PutRequest {
   readonly id: string;
+  /** The merchant's own name of the order, where that is not its id. */
+  readonly root?: string;
   readonly order: RequestOrder;
   readonly problems: readonly InvalidField[];
 }
@@ -155,7 +157,7 @@ function create(context: Context, put: PutRequest, checked: Checked): Result<Req
   const request: PayoutRequest = {
     organizationId,
     id: put.id,
-    root: `r:${put.id}`,
+    root: put.root ?? `r:${put.id}`,
     invoiceId: null,
     websiteId: website.id,
     customerId: checked.customerId,

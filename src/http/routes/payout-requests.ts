@@ -14,7 +14,17 @@ import {
   type RequestRows,
 } from "../../engine/commands/requests.ts";
 import type { RequestBelow } from "../../store/reads.ts";
-import { type Call, checkForm, command, created, type Endpoint, notFound, resource, wordsOf } from "../endpoint.ts";
+import {
+  type Call,
+  checkForm,
+  command,
+  created,
+  type Endpoint,
+  idempotencyKey,
+  notFound,
+  resource,
+  wordsOf,
+} from "../endpoint.ts";
 import { type List, listAnswer, listParameters, pageAnswer, readList } from "../lists.ts";
 import { sealPayLink } from "../pay-link.ts";
 import { ID_MAX, ID_PATTERN, Id, Money, Named, OneOf, Text, TextOrNull } from "../schema.ts";
@@ -190,7 +200,7 @@ const writers: readonly Endpoint[] = [
     async handle(call) {
       const { id, ...body } = call.body as Partial<Static<typeof POST_REQUEST>>;
       const put = putOf({ ...call, body }, id ?? NO_ID);
-      const payload = { put, isOurs: id === undefined };
+      const payload = { put, isOurs: id === undefined, key: idempotencyKey(call, "optional") };
       return command(call, { handler: postRequest, payload, render: shown(call) });
     },
   },
