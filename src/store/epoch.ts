@@ -53,9 +53,16 @@ const STATE = `
     lost_from::text as "lostFrom", coalesce(lost_until, "time")::text as "lostUntil", listed_time is not null as "isListed"
   from bursar.epoch`;
 
-/** One row for each listed payout: whether all that was asked about it has an answer, or news came by itself. */
+/**
+ * One row for each listed payout: whether all that was asked about it has an answer, or news came by itself. What a
+ * person has in hand counts once it was looked at in this epoch: asked about, or found to be beyond asking.
+ */
 const LISTED = `
-  select p.organization_id, p.id, p.provider_account_id, p.reference, p.status, p.moderation_required as is_in_moderation,
+  select p.organization_id, p.id, p.provider_account_id, p.reference, p.status,
+    p.moderation_required and (max(c.tries) > 0 or not exists (
+      select from bursar."work" w
+      where w.organization_id = p.organization_id and w.kind = 'payout' and w.subject = p.id::text
+        and w.due_time <= clock_timestamp())) as is_in_moderation,
     bool_and(c.state in ('absent', 'found'))
       or (p.updated_time >= to_timestamp($1) and not exists (
         select from bursar."work" w

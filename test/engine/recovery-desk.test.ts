@@ -103,6 +103,39 @@ test("every open payout is listed, made due and inquired; then the gate opens", 
   assert.deepEqual(world.broken, []);
 });
 
+test("what was in moderation before counts only once it was looked at in this epoch", async () => {
+  const holder = new pg.Client(world.database.ownerConfig);
+  await holder.connect();
+  try {
+    await withDesk(async (desk) => {
+      await desk.list();
+      const { number } = await desk.epoch();
+      // Nobody else looks meanwhile: every command needs this lock.
+      await holder.query("begin; select from bursar.organization_lock for update");
+      const of = "organization_id = 'org_demo:test'";
+      await owner.query(
+        `update bursar.recovery_check set state = 'due', tries = 0 where epoch = ${number};
+         update bursar.payout set moderation_required = true, updated_time = '2000-01-01' where ${of};
+         insert into bursar.work (organization_id, kind, subject, due_time, fence)
+           select organization_id, 'payout', id::text, clock_timestamp(), 0 from bursar.payout where ${of}
+           on conflict (organization_id, kind, subject) do update set due_time = clock_timestamp()`,
+      );
+      const { listed, ...rest } = await desk.progress(number);
+      assert.ok(listed > 0);
+      assert.deepEqual(rest, { inquired: 0, inModeration: 0, toDo: listed });
+      await owner.query(`update bursar.recovery_check set tries = 1 where epoch = ${number}`);
+      assert.deepEqual(await desk.progress(number), { listed, inquired: 0, inModeration: listed, toDo: 0 }, "asked");
+      await owner.query(
+        `update bursar.recovery_check set tries = 0 where epoch = ${number};
+         update bursar.work set due_time = clock_timestamp() + interval '1 h' where ${of} and kind = 'payout'`,
+      );
+      assert.deepEqual((await desk.progress(number)).toDo, 0, "looked at, and beyond asking");
+    });
+  } finally {
+    await holder.end();
+  }
+});
+
 test("the gate is forced by a named person only, and that is on record", async () => {
   world.provider.answer = () => ({ kind: "lost", reason: "reset" });
   await withDesk(async (desk) => {
