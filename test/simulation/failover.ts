@@ -10,13 +10,14 @@ import type { Changes, Store, Work } from "../../src/engine/ports.ts";
 import type { MemoryStore, Snapshot } from "../support/memory-store.ts";
 import type { Auditor } from "./auditor.ts";
 import type { DatabaseClock } from "./clock.ts";
+import { RESTORE_MS } from "./plan.ts";
 import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Tally } from "./tally.ts";
 import type { Weather } from "./weather.ts";
 
 const LOOK_MS = 2_000;
-/** After so long without every answer a person opens the gate by force. */
+/** Long after the faults have ended: who still has no answer then waits without an end. */
 const PATIENCE_MS = 600_000;
 const REPEAT_MS = 15_000;
 
@@ -60,7 +61,7 @@ export class Failover {
   async #strike(sinceMs: number): Promise<void> {
     const { weather, clock, store, auditor, random, scheduler, clients } = this.#world;
     if (this.#snapshot === null) return;
-    weather.inflict("failover", null);
+    weather.inflict((weather.plan.failover?.lostMs ?? 0) >= RESTORE_MS ? "restore" : "failover", null);
     store.restore(this.#snapshot);
     // As the database numbers it: the second after which the one before cannot have acted, rounded up.
     const epoch = Math.ceil(clock.now() / 1000);
@@ -97,11 +98,13 @@ export class Failover {
   #look(epoch: number): void {
     const { scheduler, store, weather, tally } = this.#world;
     scheduler.after(LOOK_MS, null, "", () => {
-      const isForced = scheduler.now > (weather.plan.failover?.atMs ?? 0) + PATIENCE_MS;
-      if (isForced && !this.#isAllAnswered(epoch)) tally.reach("the gate is forced");
-      if (isForced || this.#isAllAnswered(epoch)) {
+      if (this.#isAllAnswered(epoch)) {
         store.epoch = { number: epoch, gate: "open" };
         scheduler.note(null, "the gate is opened");
+        return;
+      }
+      if (scheduler.now > (weather.plan.failover?.atMs ?? 0) + PATIENCE_MS) {
+        tally.judge("stuck", "the gate stays shut: what was listed gets no answer");
         return;
       }
       for (const payout of this.#unasked(epoch)) this.#world.inquire(payout);
@@ -130,9 +133,10 @@ export class Failover {
       const organizationId = own[0]?.organizationId ?? "";
       const payout = mirror.get("payout", [organizationId, own[0]?.payoutId ?? ""]);
       if (payout === null || payout.createdTime >= epoch * 1000) return true;
-      const hasWork = mirror.get("work", [organizationId, "payout", payout.id]) !== null;
-      const isSettled = payout.updatedTime >= epoch * 1000 && !hasWork;
-      return own.every(isAnswered) || isSettled || payout.moderationRequired;
+      const work = mirror.get("work", [organizationId, "payout", payout.id]);
+      const isSettled = payout.updatedTime >= epoch * 1000 && work === null;
+      const wasLookedAt = own.some(({ tries }) => tries > 0) || work === null || work.dueTime > this.#world.clock.now();
+      return own.every(isAnswered) || isSettled || (payout.moderationRequired && wasLookedAt);
     });
   }
 }

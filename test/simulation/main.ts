@@ -6,7 +6,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { seedsFrom, simulateMany } from "./pool.ts";
 import { simulate } from "./simulate.ts";
-import { shortages } from "./sometimes.ts";
+import { LEAST_STEPS, shortages } from "./sometimes.ts";
 import { add, list, noTotals, print, printFound } from "./totals.ts";
 
 function readOptions(): { seeds: number; from: number; workers: number; seed: number | null } {
@@ -49,7 +49,7 @@ async function runMany(of: { seeds: number; from: number; workers: number }): Pr
   const totals = noTotals();
   await simulateMany(seedsFrom(of.from, of.seeds), of.workers, (report) => add(totals, report));
   print(totals, (performance.now() - began) / 1000);
-  return totals.failing.length === 0 && shortages(totals.reached, totals.seeds).length === 0;
+  return totals.failing.length === 0 && shortages(totals).length === 0 && totals.leastSteps >= LEAST_STEPS;
 }
 
 const options = readOptions();

@@ -7,6 +7,8 @@ export interface Mutant {
   readonly name: string;
   /** The rule that it removes. */
   readonly rule: string;
+  /** One of the ten rules of the send protocol without which nothing else counts: the hunt fails unless it is found. */
+  readonly isEssential?: true;
   readonly file: string;
   /** Stands exactly once in the file. */
   readonly find: string;
@@ -19,6 +21,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "no_intent_commit",
     rule: "A request leaves only after its intent is committed.",
+    isEssential: true,
     file: "src/engine/batcher.ts",
     find: `
       return { changes, result: { decided, due: dueIn(changes, tx.now) } };
@@ -37,6 +40,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "no_wait_window",
     rule: "NOT_FOUND counts only when it was asked after the wait window.",
+    isEssential: true,
     file: "src/core/news.ts",
     find: "askedTime > payout.lastLeaveTime + truth.waitWindowMs;",
     replace: "askedTime > payout.lastLeaveTime;",
@@ -58,6 +62,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "not_found_is_no",
     rule: "NOT_FOUND is no evidence by itself.",
+    isEssential: true,
     file: "src/core/news.ts",
     find: "if (isUndecided && isAfterWindow && truth.isInquiryComplete) {",
     replace: "if (isUndecided) {",
@@ -65,6 +70,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "cascade_on_timeout",
     rule: "A lost answer is not a no: the status stays, the inquiry decides.",
+    isEssential: true,
     file: "src/core/news.ts",
     find: "hearUnsure(draft, payout.id, news, truth);",
     replace: `if (news.operation === "invoke" && payout.status === "INVOKING") {
@@ -88,6 +94,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "new_reference_on_retry",
     rule: "A request that is sent again keeps its reference.",
+    isEssential: true,
     file: "src/core/payout-plan.ts",
     find: "    sends: payout.sends + 1,",
     replace:
@@ -153,6 +160,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "balance_of_the_process",
     rule: "No money decision on a balance that was not read under the lock.",
+    isEssential: true,
     file: "src/engine/context.ts",
     find: "const account = this.account(ref);\n      const balanceMinor = balanceAfter(account, amountMinor);",
     replace: `const caches = ((globalThis as any).caches ??= new WeakMap());
@@ -196,6 +204,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "hold_released_on_unknown",
     rule: "The hold stays while the outcome of a payout is unknown.",
+    isEssential: true,
     file: "src/core/dispatch.ts",
     find: 'walkTo(draft, waits ? "PENDING" : "DISPATCHING");',
     replace: `walkTo(draft, waits ? "PENDING" : "DISPATCHING");
@@ -204,6 +213,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "amounts_not_compared",
     rule: "An answer about another amount is not about our order.",
+    isEssential: true,
     file: "src/core/facts.ts",
     find: 'if (echo.amountMinor !== undefined && echo.amountMinor !== payout.amountMinor) wrong.push("amount");',
     replace: "",
@@ -288,6 +298,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "no_recovery_mode",
     rule: "After a restore nothing leaves before the providers were asked about it.",
+    isEssential: true,
     file: "src/core/recovery.ts",
     find: "return lostEnd !== null && payout.createdTime < lostEnd + WATCH_MS;",
     replace: "return false;",
@@ -309,6 +320,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "no_fence",
     rule: "An outcome is written only by the holder of the lease, in the present epoch.",
+    isEssential: true,
     file: "src/engine/commands/outcome.ts",
     find: "const isHolder = work?.fence === errand.fence && errand.epoch === context.moment.epoch;",
     replace: "const isHolder = true;",

@@ -21,6 +21,8 @@ import type { Weather } from "./weather.ts";
 const LATE_ARRIVAL_MS = TRUTH.lateArrivalMs ?? 0;
 const WORKER_PAUSE_MS = TRUTH.workerPauseMs;
 const LEASE_MS = TRUTH.leaseMs;
+/** How close to a bound the latest come. */
+const LATEST_MS = 20;
 /** When the check still passes, if the intent was committed at once. */
 const LAST_CHECK_MS = TRUTH.leaseMs - TRUTH.leaseMarginMs;
 
@@ -67,9 +69,7 @@ class Exchange {
     if (this.#strikes("pause")) {
       // Some wake up just in time for the check, others when the lease is long over.
       const isInTime = weather.random.chance(weather.plan.pausesInTime);
-      this.#process.pause(
-        isInTime ? weather.random.edgy(1, LAST_CHECK_MS) : weather.random.edgy(LEASE_MS, 2 * LEASE_MS),
-      );
+      this.#process.pause(isInTime ? this.#within(LAST_CHECK_MS) : weather.random.edgy(LEASE_MS, 2 * LEASE_MS));
     }
     this.#plan(weather.random.between(0, 20), this.#process, "checks", () => this.#check());
   }
@@ -91,7 +91,7 @@ class Exchange {
     this.#plan(this.#order.timeoutMs, this.#process, "", () => this.#finish({ kind: "timeout" }));
     let leavesIn = 0;
     if (this.#strikes("pause_after_check")) {
-      leavesIn = weather.random.edgy(1, WORKER_PAUSE_MS);
+      leavesIn = this.#within(WORKER_PAUSE_MS);
       this.#process.pause(leavesIn);
     }
     this.#plan(leavesIn, null, "leaves", () => this.#leave());
@@ -105,7 +105,7 @@ class Exchange {
     const fate = this.#fate();
     const waysMs = weather.plan.networkDelayMs;
     if (fate !== "lost_request") {
-      const late = this.#order.timeoutMs + weather.random.edgy(1, LATE_ARRIVAL_MS);
+      const late = this.#order.timeoutMs + this.#within(LATE_ARRIVAL_MS);
       const arrivesIn = fate === "late_arrival" ? late : weather.random.between(1, waysMs);
       this.#plan(arrivesIn, null, "arrives", () => this.#arrive(fate, answered));
     }
@@ -138,6 +138,12 @@ class Exchange {
       answered(result);
       this.#finish({ kind: "answer", result });
     });
+  }
+
+  /** How much of a time that is allowed is used. */
+  #within(mostMs: number): number {
+    const { plan, random } = this.#line.weather;
+    return plan.isLatest ? random.between(mostMs - LATEST_MS, mostMs) : random.edgy(1, mostMs);
   }
 
   #strikes(fault: Exclude<Fault, "crash">): boolean {

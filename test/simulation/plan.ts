@@ -16,9 +16,11 @@ export const FAULTS = {
   commit_unknown: "A process that lives on is never told whether its commit has taken effect.",
   commit_failed: "The database refuses a commit: it has not taken effect, and everybody knows.",
   clock_jump: "The database's clock jumps, by seconds or minutes; the processes' own clocks go on evenly.",
-  failover: "The database goes back to an earlier commit: what was committed since is forgotten.",
+  failover: "A standby takes over that lacks the last seconds: what was committed in them is forgotten.",
+  restore: "The database goes back to a backup: what was committed in the last minute or so is forgotten.",
   configuration: "Somebody changes routes, limits, gates or schemes while orders are under way.",
   wrong_amount: "The provider describes an order with another amount than its book has.",
+  callback_lost: "A callback never comes, though it is the provider's duty to try again.",
   callback_doubled: "A callback comes twice.",
   callback_delayed: "A callback comes after later ones, when its news is old.",
   late_return: "What was paid comes back: all of it, a part, or in two parts.",
@@ -73,6 +75,8 @@ export interface Plan {
   /** How long faults last, milliseconds. */
   readonly safetyMs: number;
   readonly faults: Readonly<Record<Fault, number>>;
+  /** Whether pauses and late arrivals last as long as they may, to a few milliseconds. */
+  readonly isLatest: boolean;
   /** How many of the pauses before the check end just in time for it to pass. */
   readonly pausesInTime: number;
   /** Whether processes also stand still between any two events. */
@@ -106,7 +110,7 @@ const RATES = [0.03, 0.1, 0.3, 0.6] as const;
  * stands still, some for longer than it lasts, while people let the order go again: one speaks of a send that is
  * another's by now. `restored`: the database forgets a good deal, and what is repeated finds other routes than before.
  */
-const MOODS = { mixed: 8, slow_sender: 4, deaf: 1.1, calm: 0.5, sleepers: 0.8, restored: 0.5 } as const;
+const MOODS = { mixed: 8, slow_sender: 4, deaf: 2, calm: 0.5, sleepers: 0.8, restored: 0.5 } as const;
 
 export function drawPlan(seed: number, random: Random): Plan {
   const mood = random.weighted(MOODS);
@@ -123,6 +127,7 @@ export function drawPlan(seed: number, random: Random): Plan {
     })),
     safetyMs: random.between(30, 120) * 1000,
     faults: drawFaults(random),
+    isLatest: false,
     pausesInTime: 0.3,
     hasStalls: random.chance(0.5),
     sparesInquiries: random.chance(0.3),
@@ -144,6 +149,9 @@ export function drawPlan(seed: number, random: Random): Plan {
   const moody = inMood(plan, mood, random);
   return mood === "mixed" && random.chance(0.15) ? withFailover(moody, random) : moody;
 }
+
+/** From so much that is lost it is a backup that comes back, no standby that takes over. */
+export const RESTORE_MS = 15_000;
 
 /** A standby lacks the last seconds, a backup the last minute. Clocks go evenly then, and keys are not forgotten. */
 function withFailover(plan: Plan, random: Random): Plan {
@@ -170,6 +178,7 @@ function drawFaults(random: Random): Plan["faults"] {
     commit_failed: random.chance(0.5) ? random.between(1, 5) / 100 : 0,
     clock_jump: random.chance(0.3) ? random.pick([0.3, 1, 3]) : 0,
     failover: 0,
+    restore: 0,
     configuration: random.chance(0.4) ? random.pick([1, 4]) : 0,
     late_return: rate(random),
     broken_word: random.chance(0.5) ? random.pick([0.1, 0.5]) : 0,
@@ -177,6 +186,7 @@ function drawFaults(random: Random): Plan["faults"] {
     callback_doubled: rate(random),
     callback_delayed: rate(random),
     callback_forged: rate(random) / 2,
+    callback_lost: rate(random),
   };
 }
 
@@ -192,10 +202,14 @@ function inMood(plan: Plan, mood: keyof typeof MOODS, random: Random): Plan {
         outcomes: { ...plan.outcomes, not_now: 0, refused_payee: 0 },
         actsPerMinute: 0,
         retentionMs: null,
-        faults: { ...NO_FAULTS, late_arrival: 0.95, pause: 0.5, pause_after_check: 0.9 },
+        faults: { ...NO_FAULTS, late_arrival: 0.95, pause: 0.8, pause_after_check: 0.95 },
+        payouts: 20,
         pausesInTime: 0.9,
-        // A database that takes its time: a lease is measured from before the transaction, not from its end.
-        storeDelayMs: random.pick([100, 500]),
+        ...random.pick([
+          { storeDelayMs: 100 },
+          // A database that takes its time: a lease is measured from before the transaction, not from its end.
+          { isLatest: true, storeDelayMs: 700, networkDelayMs: 5, safetyMs: 180_000 },
+        ]),
         hasStalls: false,
         sparesInquiries: true,
         crashPoints: { ...NO_CRASHES, after_leaving: 0.5 },
@@ -204,7 +218,14 @@ function inMood(plan: Plan, mood: keyof typeof MOODS, random: Random): Plan {
       return {
         ...plan,
         processes: plan.processes.map((each) => ({ ...each, isWorking: true })),
-        faults: { ...NO_FAULTS, lost_answer: 0.9, lost_request: 0.35, callback_delayed: 1, crash: 1 },
+        faults: {
+          ...NO_FAULTS,
+          lost_answer: 0.95,
+          lost_request: 0.3,
+          callback_delayed: 1,
+          callback_lost: 0.8,
+          crash: 1,
+        },
         hasStalls: false,
         sparesInquiries: false,
         crashPoints: NO_CRASHES,

@@ -147,8 +147,9 @@ export class Provider {
     if (refused !== undefined) return refusal(422, refused, { reference });
     const before = this.#known.get(key);
     if (before !== undefined && !this.#isForgotten(before)) {
-      this.world.tally.reach("duplicate reference refused");
-      if (this.world.tally.faults.has("crash")) this.world.tally.reach("DUPLICATED_ID after a crash");
+      const { tally } = this.world;
+      tally.reach("duplicate reference refused");
+      if (tally.hasStruckSince(before.arrivedTime, "crash")) tally.reach("DUPLICATED_ID after a crash");
       return refusal(409, "duplicate_reference", { reference });
     }
     const { tally, scheduler } = this.world;
@@ -332,8 +333,10 @@ export class Provider {
     const send = (): void =>
       this.world.callBack(callbackId, { sign: () => this.#signed(text, secret), from: "provider", isPatient });
     const later = (): number => weather.random.between(1, weather.random.pick([500, LONGEST_CALLBACK_MS]));
-    scheduler.after(weather.strikes("callback_delayed", null) ? later() : 0, null, "", send);
-    if (weather.strikes("callback_doubled", null)) scheduler.after(later(), null, "", send);
+    if (isPatient || !weather.strikes("callback_lost", null)) {
+      scheduler.after(weather.strikes("callback_delayed", null) ? later() : 0, null, "", send);
+      if (weather.strikes("callback_doubled", null)) scheduler.after(later(), null, "", send);
+    }
     if (weather.strikes("callback_forged", null)) {
       const failed = bodyOf({ ...operation, status: "failed", code: "declined", sequence: FORGED_SEQUENCE });
       scheduler.after(later(), null, "", () => {

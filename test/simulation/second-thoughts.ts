@@ -34,7 +34,7 @@ function returnSome(provider: Provider, operation: Operation): void {
   const isPart = left > 1n && random.chance(0.4);
   const backMinor = isPart ? 1n + (left * BigInt(random.between(0, 98))) / 100n : left;
   bringBack(provider, operation, backMinor);
-  if (tally.faults.has("failover")) tally.reach("late return after a failover");
+  if (tally.hasStruckSince(operation.arrivedTime, "failover", "restore")) tally.reach("late return after a failover");
   tally.reach(operation.status === "returned" ? "late return" : "late return of a part");
   if (isPart && random.chance(0.5)) {
     provider.plan(operation, LONGEST_THOUGHT_MS, () => {

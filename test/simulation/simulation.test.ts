@@ -6,8 +6,9 @@ import { FAULTS } from "./plan.ts";
 import { seedsFrom, simulateMany } from "./pool.ts";
 import { simulateOnBoth } from "./postgres.ts";
 import { type Report, simulate } from "./simulate.ts";
-import { shortages } from "./sometimes.ts";
+import { LEAST_STEPS, shortages } from "./sometimes.ts";
 import type { Verdict } from "./tally.ts";
+import { add, noTotals } from "./totals.ts";
 
 const SEEDS = 500;
 /** Two cores are shared by all tiers. */
@@ -32,12 +33,11 @@ describe("the product under simulated faults", () => {
     for (const name of [...Object.keys(FAULTS), ...situations]) ok(met.has(name), `${name} was never met`);
   });
 
-  test("in them, what is rare is met as often as so many seeds should", () => {
-    const reached = new Map<string, number>();
-    for (const report of reports) {
-      for (const [name, count] of report.reached) reached.set(name, (reached.get(name) ?? 0) + count);
-    }
-    deepEqual(shortages(reached, SEEDS), []);
+  test("in them, what is rare is met as often as so many seeds should, and every seed is a story", () => {
+    const totals = noTotals();
+    for (const report of reports) add(totals, report);
+    deepEqual(shortages(totals), []);
+    ok(totals.leastSteps >= LEAST_STEPS, `a seed has ${totals.leastSteps} steps`);
   });
 
   for (const [seed, what] of REMEMBERED) {

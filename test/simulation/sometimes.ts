@@ -2,9 +2,12 @@
  * What is rare and must be met all the same: a simulation that never comes there proves nothing about it. Each of these
  * is reached at least 20 times in 10,000 seeds, in fewer seeds as many times fewer.
  */
+import { FAULTS } from "./plan.ts";
 
 const LEAST = 20;
 const SEEDS = 10_000;
+/** Every seed takes at least so many steps, else it is no story. */
+export const LEAST_STEPS = 300;
 
 export const SOMETIMES = [
   "a lost cancel had not worked",
@@ -36,11 +39,13 @@ export const SOMETIMES = [
   "crash before_commit",
   "crash before_outcome",
   "DUPLICATED_ID after a crash",
+  "dropped before the first byte",
   "evidence D0",
   "evidence D1",
   "evidence D2",
   "evidence D3",
   "evidence D4",
+  "forged callback refused",
   "idle transaction ended",
   "late return",
   "late return after a failover",
@@ -48,6 +53,9 @@ export const SOMETIMES = [
   "late return twice",
   "next attempt after D3",
   "next attempt after a revoke",
+  "provider error_absent",
+  "provider error_after_accept",
+  "provider forgot a key",
   "provider paid again",
   "provider revived",
 ] as const;
@@ -58,10 +66,17 @@ export interface Shortage {
   readonly least: number;
 }
 
-/** What was reached less often than so many seeds should have. */
-export function shortages(reached: ReadonlyMap<string, number>, seeds: number): readonly Shortage[] {
+/** What of a run is counted: faults of each kind, and what they led to. */
+export interface Met {
+  readonly seeds: number;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly reached: ReadonlyMap<string, number>;
+}
+
+/** What was met less often than so many seeds should have: every kind of fault, and everything in the list. */
+export function shortages({ seeds, faults, reached }: Met): readonly Shortage[] {
   const least = Math.floor((LEAST * seeds) / SEEDS);
-  return SOMETIMES.map((name) => ({ name, reached: reached.get(name) ?? 0, least })).filter(
-    (each) => each.reached < least,
-  );
+  const kinds = Object.keys(FAULTS).map((name) => ({ name, reached: faults.get(name) ?? 0, least }));
+  const rare = SOMETIMES.map((name) => ({ name, reached: reached.get(name) ?? 0, least }));
+  return [...kinds, ...rare].filter((each) => each.reached < least);
 }

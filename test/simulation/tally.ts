@@ -32,6 +32,7 @@ const FOUND_MAX = 20;
 
 export class Tally {
   readonly faults = new Map<string, number>();
+  readonly #lastFault = new Map<string, number>();
   /** Situations that the simulation wants to meet often, by name. */
   readonly reached = new Map<string, number>();
   readonly found: Found[] = [];
@@ -43,6 +44,12 @@ export class Tally {
 
   fault(kind: string): void {
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
+    this.#lastFault.set(kind, this.#clock());
+  }
+
+  /** Whether one of these faults has struck since then. */
+  hasStruckSince(time: number, ...kinds: readonly string[]): boolean {
+    return kinds.some((kind) => (this.#lastFault.get(kind) ?? -1) >= time);
   }
 
   reach(name: string): void {

@@ -2,15 +2,19 @@
 import { sha256 } from "../../src/core/ids.ts";
 import { CRASH_POINTS, FAULTS } from "./plan.ts";
 import type { Report } from "./simulate.ts";
-import { SOMETIMES, shortages } from "./sometimes.ts";
+import { LEAST_STEPS, SOMETIMES, shortages } from "./sometimes.ts";
 import { VERDICTS, type Verdict } from "./tally.ts";
 
 const REPORTED_SEEDS = 10;
+/** What providers do wrong without a rate of its own. */
+const PROVIDER_FAULTS = ["provider error_after_accept", "provider error_absent", "provider forgot a key"] as const;
 
 /** What many seeds add up to. */
 export interface Totals {
   seeds: number;
   steps: number;
+  /** Of the seed that had the fewest. */
+  leastSteps: number;
   orders: number;
   payouts: number;
   longestRestMs: number;
@@ -27,6 +31,7 @@ export function noTotals(): Totals {
   return {
     seeds: 0,
     steps: 0,
+    leastSteps: Number.POSITIVE_INFINITY,
     orders: 0,
     payouts: 0,
     longestRestMs: 0,
@@ -43,6 +48,7 @@ export function add(totals: Totals, report: Report): void {
   totals.seeds += 1;
   totals.hashes.push(report.hash);
   totals.steps += report.steps;
+  totals.leastSteps = Math.min(totals.leastSteps, report.steps);
   totals.orders += report.orders;
   totals.payouts += report.payouts;
   totals.longestRestMs = Math.max(totals.longestRestMs, report.restedMs);
@@ -60,19 +66,18 @@ function merge(into: Map<string, number>, from: ReadonlyMap<string, number>): vo
 export function print(totals: Totals, seconds: number): void {
   const { seeds, steps, orders, payouts } = totals;
   console.log(`${seeds} seeds, ${steps} steps, ${orders} orders, ${payouts} payouts in ${seconds.toFixed(1)} s`);
+  console.log(`fewest steps of a seed: ${totals.leastSteps} (${LEAST_STEPS} are asked for)`);
   console.log(
     `longest way to rest after the last fault: ${(totals.longestRestMs / 1000).toFixed(1)} s of virtual time`,
   );
-  console.log(
-    `faults:  ${Object.keys(FAULTS)
-      .map((kind) => `${kind} ${totals.faults.get(kind) ?? 0}`)
-      .join(", ")}`,
-  );
+  const faults = Object.keys(FAULTS).map((kind) => `${kind} ${totals.faults.get(kind) ?? 0}`);
+  const others = PROVIDER_FAULTS.map((name) => `${name} ${totals.reached.get(name) ?? 0}`);
+  console.log(`faults:  ${[...faults, ...others].join(", ")}`);
   console.log(`ends:    ${list(totals.ends)}`);
   console.log(`reached: ${list(totals.reached)}`);
   console.log("sometimes:");
   for (const name of SOMETIMES) console.log(`  ${String(totals.reached.get(name) ?? 0).padStart(8)}  ${name}`);
-  for (const { name, reached, least } of shortages(totals.reached, seeds)) {
+  for (const { name, reached, least } of shortages(totals)) {
     console.log(`too seldom: ${name}, ${reached} times instead of ${least}`);
   }
   const unreached = Object.keys(CRASH_POINTS).filter((point) => !totals.reached.has(`crash ${point}`));
