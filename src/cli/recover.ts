@@ -108,7 +108,8 @@ async function act(desk: EpochDesk, options: Options): Promise<string | null> {
   return refusal;
 }
 
-async function describe(desk: EpochDesk): Promise<readonly string[]> {
+/** What `bursar recover` shows: the epoch, what was done about it, and how far the inquiries are, line by line. */
+export async function describe(desk: EpochDesk): Promise<readonly string[]> {
   const epoch = await desk.epoch();
   const gate = epoch.isOpen ? "open" : `shut: ${epoch.shutReason ?? "by an administrator"}`;
   const lines = [

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
+import { describe } from "../../src/cli/recover.ts";
 import { EpochDesk } from "../../src/store/epoch.ts";
 import { openWorld, type World } from "../support/world.ts";
 
@@ -75,6 +76,14 @@ test("every open payout is listed, made due and inquired; then the gate opens", 
     const refused = await desk.openGate({ ...WHY, force: false });
     assert.match(refused.ok ? "" : refused.error, /of 3 payouts/);
     assert.equal((await desk.waiting(number, 2)).length, 2);
+    const shown = (await describe(desk)).join("\n");
+    assert.match(shown, new RegExp(`^Epoch ${number}, began .* The gate of the system is shut: `));
+    assert.match(shown, /Payouts to be inquired: 3; inquired 0, in moderation 0, to do 3\./);
+    const listed = await owner.query<{ id: string; reference: string }>("select id, reference from bursar.payout");
+    assert.equal(listed.rows.length, 3);
+    for (const { id, reference } of listed.rows) {
+      assert.match(shown, new RegExp(`^ {2}org_demo:test ${id} \\w+ at pacc_demo as ${reference}, `, "m"));
+    }
 
     world.provider.answer = (asked) => {
       const reference = asked.draft.path.split("/").at(-1);
@@ -95,6 +104,7 @@ test("every open payout is listed, made due and inquired; then the gate opens", 
     while ((await desk.progress(number)).inquired < 3 && Date.now() < deadline) await sleep(200);
     const { inquired, toDo } = await desk.progress(number);
     assert.deepEqual([inquired, toDo], [3, 0]);
+    assert.match((await describe(desk)).at(-1) ?? "", /3; inquired 3, in moderation 0, to do 0\./);
     assert.deepEqual(await desk.openGate({ ...WHY, force: false }), { ok: true, value: null });
     assert.equal((await desk.epoch()).isOpen, true);
     const again = await desk.openGate({ ...WHY, force: false });
