@@ -16,16 +16,19 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** Refused by ourselves: the address leads into a private network. */
 const PRIVATE_ADDRESS = "PRIVATE_ADDRESS";
 
-/** Errors that can only happen before a new connection carries anything: evidence D0. */
-const NOTHING_LEFT = new Set([
+/** Said only of a connection that never came to be. */
+const NO_CONNECTION = new Set(["UND_ERR_CONNECT_TIMEOUT", PRIVATE_ADDRESS]);
+/** Said of a connection that never came to be, and some of them of one that carried a request and died. */
+const UNREACHABLE = new Set([
   "ECONNREFUSED",
   "ENOTFOUND",
   "EAI_AGAIN",
   "EHOSTUNREACH",
   "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-  PRIVATE_ADDRESS,
+  // Of several addresses, the ones that did not answer soon enough.
+  "ETIMEDOUT",
 ]);
+const CONNECTING = new Set(["connect", "getaddrinfo"]);
 
 export interface Outbound extends Http {
   close(): Promise<void>;
@@ -34,12 +37,14 @@ export interface Outbound extends Http {
 export interface OutboundOptions {
   /** Whether merchants may name addresses inside private networks: for trying Bursar on one machine. */
   readonly mayReachPrivate: boolean;
+  /** How connections are made; tests have slow and dying ones. */
+  readonly connect?: buildConnector.connector;
 }
 
 /** Opens the outbound port. Connections are kept alive per origin, one request at a time on each. */
 export function openOutbound(options: OutboundOptions): Outbound {
   const common = { connections: CONNECTIONS_PER_ORIGIN, pipelining: 1 };
-  const open = new Agent({ ...common, connect: { timeout: CONNECT_TIMEOUT_MS } });
+  const open = new Agent({ ...common, connect: options.connect ?? { timeout: CONNECT_TIMEOUT_MS } });
   const guarded = options.mayReachPrivate ? open : new Agent({ ...common, connect: guardedConnect() });
   return {
     send: (order) => send(order.audience === "merchant" ? guarded : open, order),
@@ -105,11 +110,21 @@ async function send(dispatcher: Dispatcher, order: HttpOrder): Promise<HttpOutco
     return { kind: "answer", result: await readAnswer(response) };
   } catch (error) {
     if (isTimedOut) return { kind: "timeout" };
-    const code = errorCode(error);
-    return NOTHING_LEFT.has(code) ? { kind: "not_sent", reason: code } : { kind: "lost", reason: code };
+    return { kind: isConnectFailure(error) ? "not_sent" : "lost", reason: errorCode(error) };
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Whether an error can only happen before a connection carries anything: evidence D0. The code alone does not say so:
+ * "unreachable" is also how a connection ends whose data was never acknowledged, and that data may have arrived.
+ */
+function isConnectFailure(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isConnectFailure);
+  if (!(error instanceof Error)) return false;
+  const { code = "", syscall = "" } = error as NodeJS.ErrnoException;
+  return NO_CONNECTION.has(code) || (UNREACHABLE.has(code) && CONNECTING.has(syscall));
 }
 
 async function readAnswer(response: Dispatcher.ResponseData): Promise<HttpResult> {
