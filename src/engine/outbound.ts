@@ -90,18 +90,71 @@ function privateAddress(): NodeJS.ErrnoException {
   return Object.assign(new Error("the address is not public"), { code: PRIVATE_ADDRESS });
 }
 
+class LeaseOver extends Error {
+  override readonly name = "LeaseOver";
+}
+
+/**
+ * Asks directly before the first byte whether the request may still leave: finding the address, connecting and TLS
+ * come before that, and a process that stood still meanwhile may be long past its lease. undici starts a request when
+ * its connection is there, writes it in the same breath, and writes nothing of one that is aborted here.
+ */
+class LastCheck implements Dispatcher.DispatchHandler {
+  /** Whether any byte may have left. */
+  hasStarted = false;
+  readonly #maySend: () => boolean;
+  #handler: Dispatcher.DispatchHandler = {};
+
+  constructor(maySend: () => boolean) {
+    this.#maySend = maySend;
+  }
+
+  /** A dispatcher for the one request that this check is about. */
+  before(dispatcher: Dispatcher): Dispatcher {
+    return dispatcher.compose((dispatch) => (options, handler) => {
+      this.#handler = handler;
+      return dispatch(options, this);
+    });
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    // HTTP/2 starts a request anew that a server has turned away: what has left once is ours to ask about, not to repeat.
+    if (this.hasStarted) return controller.abort(new Error("a request leaves once"));
+    if (!this.#maySend()) return controller.abort(new LeaseOver());
+    this.hasStarted = true;
+    this.#handler.onRequestStart?.(controller, context);
+  }
+
+  onResponseStart(...told: Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseStart"]>>): void {
+    this.#handler.onResponseStart?.(...told);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#handler.onResponseData?.(controller, chunk);
+  }
+
+  onResponseEnd(...told: Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseEnd"]>>): void {
+    this.#handler.onResponseEnd?.(...told);
+  }
+
+  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    this.#handler.onResponseError?.(controller, error);
+  }
+}
+
 async function send(dispatcher: Dispatcher, order: HttpOrder): Promise<HttpOutcome> {
   const abort = new AbortController();
+  const check = new LastCheck(order.maySend);
   let isTimedOut = false;
   const timer = setTimeout(() => {
     isTimedOut = true;
     abort.abort();
   }, order.timeoutMs);
   try {
-    // The last instant at which it can still be dropped: from here on the request may arrive.
-    if (!order.maySend()) return { kind: "not_sent", reason: "the lease is over" };
+    // What is late already does not even connect.
+    if (!order.maySend()) throw new LeaseOver();
     const response = await request(`${order.baseUrl}${order.draft.path}`, {
-      dispatcher,
+      dispatcher: check.before(dispatcher),
       method: order.draft.method,
       headers: order.draft.headers,
       body: order.draft.body,
@@ -109,8 +162,10 @@ async function send(dispatcher: Dispatcher, order: HttpOrder): Promise<HttpOutco
     });
     return { kind: "answer", result: await readAnswer(response) };
   } catch (error) {
+    if (error instanceof LeaseOver) return { kind: "not_sent", reason: "the lease is over" };
     if (isTimedOut) return { kind: "timeout" };
-    return { kind: isConnectFailure(error) ? "not_sent" : "lost", reason: errorCode(error) };
+    const isUnsent = !check.hasStarted && isConnectFailure(error);
+    return { kind: isUnsent ? "not_sent" : "lost", reason: errorCode(error) };
   } finally {
     clearTimeout(timer);
   }

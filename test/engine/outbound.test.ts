@@ -58,7 +58,10 @@ class Listener {
 }
 
 function outboundOf(connector?: buildConnector.connector) {
-  const options: OutboundOptions = { mayReachPrivate: true, ...(connector === undefined ? {} : { connect: connector }) };
+  const options: OutboundOptions = {
+    mayReachPrivate: true,
+    ...(connector === undefined ? {} : { connect: connector }),
+  };
   const outbound = openOutbound(options);
   cleanups.unshift(() => outbound.close());
   return outbound;
@@ -123,4 +126,45 @@ test("a failed connect of several addresses is unsent only if each of them faile
     const outcome = await outboundOf(failing(error)).send(order(1));
     assert.equal(outcome.kind, kind, String(Object.values(error)));
   }
+});
+
+test("a lease that ends while the connection is made lets no byte out", async () => {
+  const provider = await Listener.open();
+  let isLeased = true;
+  // The process stands still between the connect and the first byte.
+  const outbound = outboundOf(showing(() => (isLeased = false)));
+  const outcome = await outbound.send(order(provider.port, () => isLeased));
+  assert.deepEqual(outcome, { kind: "not_sent", reason: "the lease is over" });
+  await provider.silence();
+  assert.equal(provider.connections, 1);
+  assert.equal(provider.heard, "");
+});
+
+test("a lease that is over before the connect makes none; one that ends later takes nothing back", async () => {
+  const provider = await Listener.open();
+  const late = await outboundOf().send(order(provider.port, () => false));
+  assert.deepEqual(late, { kind: "not_sent", reason: "the lease is over" });
+  assert.equal(provider.connections, 0);
+  let isLeased = true;
+  provider.onBytes = (socket) => {
+    isLeased = false;
+    socket.end("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+  };
+  const outcome = await outboundOf().send(order(provider.port, () => isLeased));
+  assert.equal(outcome.kind, "answer");
+});
+
+test("a kept connection is asked about, too", async () => {
+  const provider = await Listener.open();
+  provider.onBytes = (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+  const outbound = outboundOf();
+  assert.equal((await outbound.send(order(provider.port))).kind, "answer");
+  const before = provider.heard;
+  // Asked before it is handed over, and when it is about to be written.
+  let asked = 0;
+  const outcome = await outbound.send(order(provider.port, () => ++asked === 1));
+  assert.deepEqual(outcome, { kind: "not_sent", reason: "the lease is over" });
+  await outbound.close();
+  await provider.silence();
+  assert.deepEqual([asked, provider.heard], [2, before]);
 });
