@@ -4,7 +4,7 @@
  * command alone.
  */
 import { ERRORS, type Refusal, refusal } from "../core/errors.ts";
-import { OutcomeUnknown, StoreRefused, StoreUnavailable } from "../core/faults.ts";
+import { isWeather, StoreRefused } from "../core/faults.ts";
 import { assert, err, ok, type Result } from "../core/result.ts";
 import { type Cause, type Errand, type Handler, type Once, ORDER, type StoredAnswer } from "./command.ts";
 import { Context, type Surroundings } from "./context.ts";
@@ -104,6 +104,15 @@ export class Batcher {
     return { setup, now: this.#lastTime + Math.round(this.#options.clock.monotonic() - this.#lastTimeAt) };
   }
 
+  /** Puts work aside that cannot be done for a fault of ours, so that it is not tried every second. */
+  async park(work: Work): Promise<void> {
+    try {
+      await this.run(work.organizationId, this.#options.park, work, { actor: "system" });
+    } catch (error) {
+      this.#options.onBroken(error, "park");
+    }
+  }
+
   /** Commands waiting, over all lanes. */
   get depth(): number {
     return this.#lanes.reduce((sum, lane) => sum + lane.depth, 0);
@@ -194,9 +203,7 @@ export class Batcher {
       fail: (error) => {
         if (isWeather(error)) return;
         this.#options.onBroken(error, `wake-up of ${work.kind} ${work.subject}`);
-        this.run(work.organizationId, this.#options.park, work, { actor: "system" }).catch((again: unknown) =>
-          this.#options.onBroken(again, "park"),
-        );
+        void this.park(work);
       },
     };
   }
@@ -302,11 +309,6 @@ export class Batcher {
       return { kind: "broken", error };
     }
   }
-}
-
-/** The database is away, or cannot say what it did: the work stays due, or its lease finds it. */
-function isWeather(error: unknown): boolean {
-  return error instanceof StoreUnavailable || error instanceof OutcomeUnknown;
 }
 
 function idempotencyWant(organizationId: string, key: string): Want<"idempotency"> {

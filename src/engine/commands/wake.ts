@@ -43,7 +43,10 @@ export function wakeHandler(kind: Work["kind"]): Handler<Work, unknown> {
 
 const PARK_MS = 60_000;
 
-/** Work that cannot be done for a fault of ours waits a minute, and a person is told; everything else goes on. */
+/**
+ * Work that cannot be done for a fault of ours waits a minute, and a person is told; everything else goes on. Where
+ * somebody else has the lease by now, the row is theirs.
+ */
 export const parkWork: Handler<Work, "parked"> = {
   name: "park-work",
   order: ORDER.claim,
@@ -53,7 +56,7 @@ export const parkWork: Handler<Work, "parked"> = {
   ],
   decide(context, work) {
     const row = context.rows.get("work", [context.organizationId, work.kind, work.subject]);
-    if (row !== null) context.rows.put("work", { ...row, dueTime: context.now + PARK_MS });
+    if (row?.fence === work.fence) context.rows.put("work", { ...row, dueTime: context.now + PARK_MS });
     const { kind, subject } = work;
     openItem(context, {
       kind: kind === "invoice" ? "request" : kind,
