@@ -1,7 +1,7 @@
 /** One connection: statements out in one write, replies back; and what its errors say about the transaction. */
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
-import { StoreRefused } from "../core/faults.ts";
+import { StoreRefused, StoreUnavailable } from "../core/faults.ts";
 import { assert, InvariantBroken } from "../core/result.ts";
 import { REFUSALS } from "./describe.ts";
 
@@ -229,15 +229,23 @@ export function isUnreachable(error: unknown): boolean {
   return SESSION_ENDED.test(error.code ?? "") || error.code === IN_RECOVERY;
 }
 
+/**
+ * The server cannot do now what it could do before: no resources (a full disk), an operator's word, an error of its
+ * system, or it takes no writes any more. It is the same for whatever is written.
+ */
+const UNABLE = /^(?:53...|57...|58...|25006)$/;
+
 /** What the server's error says the change broke, or the error itself: then it is a bug or weather. */
 export function explain(error: unknown): unknown {
   if (!(error instanceof pg.DatabaseError)) return error;
   const code = error.code ?? "";
+  if (UNABLE.test(code)) return new StoreUnavailable("the database cannot write now", { cause: error });
   if (code === "23502") return new StoreRefused(`${error.table}_${error.column}_not_null`, error);
   if ((code.startsWith("23") || code === "BS001") && error.constraint) return new StoreRefused(error.constraint, error);
   if (code === "42501") {
     const isTenant = error.routine === "ExecWithCheckOptions";
     return new StoreRefused(isTenant ? REFUSALS.foreignOrganization : REFUSALS.notAllowed, error);
   }
-  return code.startsWith("22") ? new StoreRefused(REFUSALS.unstorable, error) : error;
+  // 54: larger than what the server takes, an index row for instance.
+  return /^(?:22|54)/.test(code) ? new StoreRefused(REFUSALS.unstorable, error) : error;
 }

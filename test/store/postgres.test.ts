@@ -1,11 +1,14 @@
 /** What is special about the store on PostgreSQL: round trips, the end of a transaction, tenants, work. */
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { StoreUnavailable } from "../../src/core/faults.ts";
 import type { Changes, OrganizationLock, Tx } from "../../src/engine/ports.ts";
+import { REFUSALS } from "../../src/store/describe.ts";
 import { EpochChanged, openStore } from "../../src/store/postgres.ts";
+import { explain } from "../../src/store/postgres-connection.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { DatabaseProxy } from "../support/database-proxy.ts";
 import { customer, founding, inserting, NONE, save, T, work } from "../support/store-rows.ts";
@@ -120,6 +123,23 @@ describe("a transaction", () => {
     // The same connection goes on.
     await save(store, ["org_a"], { customer: [customer("org_a", id)] });
     equal(await count("customer", `id = '${id}'`), 1);
+  });
+
+  test("a value that its index cannot take is refused, like one that its column cannot", async () => {
+    const { referenceId: _, ...rest } = customer("org_a", nextId());
+    const long = { ...rest, referenceId: randomBytes(6_000).toString("base64") };
+    await rejects(save(store, ["org_a"], { customer: [long] }), {
+      name: "StoreRefused",
+      constraint: REFUSALS.unstorable,
+    });
+  });
+
+  test("a server that cannot write is away, whatever was to be written", () => {
+    for (const code of ["53100", "53200", "57014", "58030", "25006"]) {
+      ok(explain(Object.assign(new pg.DatabaseError("no", 2, "error"), { code })) instanceof StoreUnavailable, code);
+    }
+    const bug = Object.assign(new pg.DatabaseError("no such table", 2, "error"), { code: "42P01" });
+    equal(explain(bug), bug);
   });
 
   test("what the body throws comes out as it is, and nothing is written", async () => {

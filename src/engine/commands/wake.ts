@@ -50,6 +50,7 @@ const PARK_MS = 60_000;
 export const parkWork: Handler<Work, "parked"> = {
   name: "park-work",
   order: ORDER.claim,
+  needsNoSetup: true,
   wants: (work, organizationId) => [
     { table: "work", by: "primary", keys: [[organizationId, work.kind, work.subject]] },
     { table: "moderationItem", by: "moderation_item_by_subject", keys: [[organizationId, work.subject]] },
