@@ -4,6 +4,7 @@ import pg from "pg";
 import { StoreRefused, StoreUnavailable } from "../core/faults.ts";
 import { assert, InvariantBroken } from "../core/result.ts";
 import { REFUSALS } from "./describe.ts";
+import { APP_ROLE } from "./roles.ts";
 
 /** Named statements are prepared once per connection. Values are PostgreSQL's text form. */
 export interface Statement {
@@ -162,6 +163,9 @@ export class Connection {
   }
 }
 
+/** A writer waits so long for a lock. */
+const LOCK_TIMEOUT = "2s";
+
 /** Pins of the writer's planner: every write is a handful of rows found by their keys. */
 const WRITER_SETTINGS = [
   "enable_seqscan=off",
@@ -170,7 +174,7 @@ const WRITER_SETTINGS = [
   "jit=off",
   // The arrays of the first five calls say nothing about the ones to come.
   "plan_cache_mode=force_generic_plan",
-  "lock_timeout=2s",
+  `lock_timeout=${LOCK_TIMEOUT}`,
   // A paused holder of a lock row must not stop its organization.
   "idle_in_transaction_session_timeout=5s",
 ];
@@ -180,10 +184,25 @@ export interface Writer {
   readonly identity: Identity;
 }
 
+/**
+ * Asks whether the session is as it was asked for, before anything is done in it. Settings get lost without a word:
+ * options in an address replace ours, a pooler drops them, or hands the session on after each transaction.
+ */
+async function checkSession(connection: Connection): Promise<void> {
+  const [session] = await connection.run([{ text: "select current_user, current_setting('lock_timeout')" }]);
+  const [user, lockTimeout] = session?.rows[0] ?? [];
+  assert(
+    user === APP_ROLE && lockTimeout === LOCK_TIMEOUT,
+    `the database session has role ${user} and lock_timeout ${lockTimeout} instead of ${APP_ROLE} and ${LOCK_TIMEOUT}: ` +
+      "connect to PostgreSQL itself, not through a pooler, and without settings in the address",
+  );
+}
+
 /** Connects for writing and asks which database this is. A new identity has entered a new epoch, its gate shut. */
 export async function openWriter(config: pg.ClientConfig, log: StoreLog): Promise<Writer> {
   const connection = await Connection.open(config, WRITER_SETTINGS);
   try {
+    await checkSession(connection);
     const [entered, alive, durability] = await connection.run([
       { text: "select number, system_identifier, timeline, is_open, has_changed from bursar.enter_epoch()" },
       // Documented: recovery from a crash resets all statistics, and nothing else does by itself.

@@ -298,6 +298,42 @@ describe("a connection that breaks", () => {
   });
 });
 
+describe("a session that is not as it was asked for", () => {
+  /** The address of the owner, as DATABASE_URL has it, with a query. */
+  function addressed(query: string): pg.ClientConfig {
+    const { user, password, host = "", port, database: name } = database.ownerConfig;
+    const url = new URL(`postgres://localhost/${name}?${query}`);
+    url.searchParams.set("host", host);
+    url.searchParams.set("port", String(port));
+    url.username = user ?? "";
+    url.password = typeof password === "string" ? password : "";
+    return { connectionString: url.href, options: "-c role=bursar_app" };
+  }
+
+  test("is not used: options in the address replace the role, settings in it the timeouts", async () => {
+    for (const query of ["options=-c%20statement_timeout%3D1s", "lock_timeout=9000"]) {
+      await rejects(openStore({ config: addressed(query) }), {
+        name: "InvariantBroken",
+        message: /^the database session/,
+      });
+    }
+    const good = await openStore({ config: addressed("application_name=bursar"), connections: 1 });
+    await save(good, ["org_a"], { customer: [customer("org_a", nextId())] });
+    await good.close();
+  });
+
+  test("does not make a command look guilty: for a commit the database is away", async () => {
+    const lines: string[] = [];
+    const log = (_level: string, message: string): unknown => lines.push(message);
+    const config = { ...database.appConfig };
+    const turned = await openStore({ config, connections: 1, log });
+    Object.assign(config, { database: "there_is_none" });
+    await rejects(save(turned, ["org_a"], {}), StoreUnavailable);
+    deepEqual(lines, ["the database cannot be used"]);
+    await turned.close();
+  });
+});
+
 describe("tenants", () => {
   test("rows of an organization that is not named are neither seen nor touched", async () => {
     const id = nextId();
