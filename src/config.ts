@@ -98,6 +98,13 @@ export function readConfig(
 ): Result<Config, readonly string[]> {
   const reader = new Reader(env);
   const databaseUrl = reader.url("DATABASE_URL", ["postgres:", "postgresql:"]);
+  if (databaseUrl !== null && URL.canParse(databaseUrl) && new URL(databaseUrl).searchParams.has("options")) {
+    // The driver takes those of the address instead of ours: no role, no row-level security, no timeouts.
+    const instead = 'use "alter role .. set" or "alter database .. set" instead';
+    reader.faults.push(
+      `DATABASE_URL must not have options, for Bursar sets its role and its timeouts there: ${instead}`,
+    );
+  }
   const keyForm = "bk_test_ or bk_live_ and at least 32 letters, digits, - or _";
   const bootstrapKey = reader.secret("BURSAR_BOOTSTRAP_KEY", API_KEY_FORM, keyForm);
   const masterKey = reader.secret("BURSAR_MASTER_KEY", MASTER_KEY_FORM, "64 hexadecimal digits (32 bytes)");

@@ -22,3 +22,8 @@ export class StoreUnavailable extends Error {
 export class OutcomeUnknown extends Error {
   override readonly name: string = "OutcomeUnknown";
 }
+
+/** The database is away, or cannot say what it did: the work stays due, or its lease finds it. Anything else is a bug. */
+export function isWeather(error: unknown): boolean {
+  return error instanceof StoreUnavailable || error instanceof OutcomeUnknown;
+}

@@ -1,16 +1,16 @@
 /**
  * Lanes and batches. Every write is a command; a lane takes whatever queued while its last transaction was in flight
  * and runs it as one transaction: no timer, at most 100 commands of 64 organizations. A refusal belongs to its
- * command alone.
+ * command alone, and so does a fault: whatever is wrong with one command or organization stops no other.
  */
 import { ERRORS, type Refusal, refusal } from "../core/errors.ts";
-import { OutcomeUnknown, StoreRefused, StoreUnavailable } from "../core/faults.ts";
+import { isWeather } from "../core/faults.ts";
 import { assert, err, ok, type Result } from "../core/result.ts";
 import { type Cause, type Errand, type Handler, type Once, ORDER, type StoredAnswer } from "./command.ts";
 import { Context, type Surroundings } from "./context.ts";
-import type { Changes, Clock, Store, Tables, Tx, Want, Work } from "./ports.ts";
+import type { Changes, Clock, OrganizationLock, Store, Tables, Tx, Want, Work } from "./ports.ts";
 import type { Counting } from "./processor.ts";
-import { buildSetup, type Setup, type SetupSource, setupWants } from "./setup.ts";
+import { buildSetup, closedSetup, type Setup, type SetupSource, setupWants } from "./setup.ts";
 import { View } from "./view.ts";
 
 const ORDERS = Object.keys(ORDER).length;
@@ -36,6 +36,18 @@ interface Pending {
 type Decided =
   | { readonly kind: "result"; readonly result: Result<unknown, Refusal>; readonly errands: readonly Errand[] }
   | { readonly kind: "broken"; readonly error: unknown };
+
+/** What a batch decides on, besides the rows. */
+interface Loaded {
+  readonly setups: Map<string, Setup>;
+  /** Commands that cannot be decided, and why: what they need cannot be named, or not be read. */
+  readonly broken: Map<Pending, unknown>;
+}
+
+/** Nothing of a transaction happened, and it is no weather: parts of it may run again, to find what is wrong. */
+class Undone extends Error {
+  override readonly name = "Undone";
+}
 
 export interface BatcherOptions extends SetupSource, Pick<Surroundings, "rng"> {
   readonly store: Store;
@@ -104,6 +116,15 @@ export class Batcher {
     return { setup, now: this.#lastTime + Math.round(this.#options.clock.monotonic() - this.#lastTimeAt) };
   }
 
+  /** Puts work aside that cannot be done for a fault of ours, so that it is not tried every second. */
+  async park(work: Work): Promise<void> {
+    try {
+      await this.run(work.organizationId, this.#options.park, work, { actor: "system" });
+    } catch (error) {
+      this.#options.onBroken(error, "park");
+    }
+  }
+
   /** Commands waiting, over all lanes. */
   get depth(): number {
     return this.#lanes.reduce((sum, lane) => sum + lane.depth, 0);
@@ -147,14 +168,14 @@ export class Batcher {
         }
       });
     } catch (error) {
-      if (error instanceof StoreRefused && batch.length > 1) {
+      if (error instanceof Undone && batch.length > 1) {
         // One poisoned command hurts nobody else: the halves run on their own.
         const middle = batch.length >> 1;
         await this.#flush(batch.slice(0, middle));
         await this.#flush(batch.slice(middle));
         return;
       }
-      for (const pending of batch) pending.fail(error);
+      for (const pending of batch) pending.fail(error instanceof Undone ? error.cause : error);
     }
   }
 
@@ -177,9 +198,14 @@ export class Batcher {
       const isMoving = decided.some((each) => each.kind === "result" && each.result.ok && each.result.value !== "held");
       if (isFull && isMoving) for (const each of organizations) this.claim(each);
     } catch (error) {
-      // What was claimed runs again in halves, until the poisoned piece of work is alone.
-      if (error instanceof StoreRefused && claimed.length > 0) await this.#flush(claimed);
-      else if (!isWeather(error)) this.#options.onBroken(error, "claim");
+      if (!(error instanceof Undone)) {
+        if (!isWeather(error)) this.#options.onBroken(error, "claim");
+        return;
+      }
+      // Each organization by itself; then what was claimed in halves, until the poisoned piece of work is alone.
+      if (organizations.length > 1) for (const each of organizations) await this.#claim([each]);
+      else if (claimed.length > 0) await this.#flush(claimed);
+      else this.#options.onBroken(error.cause, `claim of ${organizations.join()}`);
     }
   }
 
@@ -194,9 +220,7 @@ export class Batcher {
       fail: (error) => {
         if (isWeather(error)) return;
         this.#options.onBroken(error, `wake-up of ${work.kind} ${work.subject}`);
-        this.run(work.organizationId, this.#options.park, work, { actor: "system" }).catch((again: unknown) =>
-          this.#options.onBroken(again, "park"),
-        );
+        void this.park(work);
       },
     };
   }
@@ -210,7 +234,7 @@ export class Batcher {
     // Leases are measured from before the transaction: the holder's clock never runs longer than the database's.
     const startedAt = this.#options.clock.monotonic();
     const slots = { current: this.#options.openSlots() };
-    const { decided, due } = await this.#options.store.commit(organizations, options, async (tx) => {
+    const { decided, due } = await this.#commit(organizations, options, async (tx) => {
       // The body may run again: counting starts afresh.
       slots.current = this.#options.openSlots();
       this.#lastTime = tx.now;
@@ -218,8 +242,8 @@ export class Batcher {
       const batch = await take(tx);
       const view = new View();
       for (const lock of tx.locks.values()) view.takeRow("organizationLock", lock);
-      const setups = await this.#load(tx, view, batch);
-      const decided = batch.map((pending) => this.#decide(tx, view, { pending, setups, take: slots.current.take }));
+      const loaded = await this.#load(tx, view, batch);
+      const decided = batch.map((pending) => this.#decide(tx, view, { pending, loaded, take: slots.current.take }));
       const changes = withLockVersions(view.changes());
       return { changes, result: { decided, due: dueIn(changes, tx.now) } };
     });
@@ -231,17 +255,29 @@ export class Batcher {
     return decided;
   }
 
+  /** Says of a failure of the store's own that it is one: what throws after a commit must not make it run again. */
+  readonly #commit: Store["commit"] = async (organizations, options, body) => {
+    try {
+      return await this.#options.store.commit(organizations, options, body);
+    } catch (error) {
+      throw isWeather(error) ? error : new Undone("nothing of the transaction happened", { cause: error });
+    }
+  };
+
   /** Two rounds: what the commands name, and what those rows refer to. */
-  async #load(tx: Tx, view: View, batch: readonly Pending[]): Promise<ReadonlyMap<string, Setup>> {
+  async #load(tx: Tx, view: View, batch: readonly Pending[]): Promise<Loaded> {
+    const loaded: Loaded = { setups: new Map(), broken: new Map() };
     const live = batch.filter((each) => tx.locks.has(each.organizationId));
     const stale = [...tx.locks.values()].filter(
       (lock) => this.#setups.get(lock.organizationId)?.revision !== lock.configRevision,
     );
     const setupLoads = stale.map((lock) => setupWants(lock.organizationId));
-    const named: Want[] = live.flatMap((each) => [
-      ...each.handler.wants(each.payload, each.organizationId),
-      ...(each.once === null ? [] : [idempotencyWant(each.organizationId, each.once.key)]),
-    ]);
+    const named: Want[] = live.flatMap((each) =>
+      wantsOf(loaded, each, () => [
+        ...each.handler.wants(each.payload, each.organizationId),
+        ...(each.once === null ? [] : [idempotencyWant(each.organizationId, each.once.key)]),
+      ]),
+    );
     const wants = view.fresh(named);
     const results = await tx.load([...setupLoads.flat(), ...wants]);
     let at = 0;
@@ -249,37 +285,50 @@ export class Batcher {
       const size = setupLoads[index]?.length ?? 0;
       const rows = results.slice(at, at + size) as readonly (readonly Tables["organization"][])[];
       at += size;
-      this.#setups.set(lock.organizationId, buildSetup(this.#options, lock.configRevision, rows));
+      this.#renew(loaded, lock, { rows, live });
     }
     view.take(wants, results.slice(at));
-    const setups = new Map<string, Setup>();
     for (const organizationId of tx.locks.keys()) {
-      const setup = this.#setups.get(organizationId);
+      const setup = loaded.setups.get(organizationId) ?? this.#setups.get(organizationId);
       assert(setup !== undefined, "the setup of a locked organization is loaded");
-      setups.set(organizationId, setup);
+      loaded.setups.set(organizationId, setup);
       for (const provider of setup.providers.values()) view.takeRow("providerAccount", provider.row);
     }
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const more = view.fresh(
-        live.flatMap(({ handler, payload, organizationId }) => {
-          const setup = setups.get(organizationId);
-          if (setup === undefined || handler.more === undefined) return [];
-          return handler.more(payload, { organizationId, rows: view, setup });
+        live.flatMap((each) => {
+          const { handler, payload, organizationId } = each;
+          const setup = loaded.setups.get(organizationId);
+          if (setup === undefined) return [];
+          return wantsOf(loaded, each, () => handler.more?.(payload, { organizationId, rows: view, setup }) ?? []);
         }),
       );
       if (more.length === 0) break;
       view.take(more, await tx.load(more));
     }
-    return setups;
+    return loaded;
   }
 
-  #decide(
-    tx: Tx,
-    view: View,
-    of: { pending: Pending; setups: ReadonlyMap<string, Setup>; take: Surroundings["takeSlot"] },
-  ): Decided {
-    const { pending } = of;
-    const setup = of.setups.get(pending.organizationId);
+  /** Builds the setup of one organization anew. Where it cannot be read, only its own commands cannot be decided. */
+  #renew(
+    { setups, broken }: Loaded,
+    { organizationId, configRevision }: OrganizationLock,
+    of: { readonly rows: Parameters<typeof buildSetup>[2]; readonly live: readonly Pending[] },
+  ): void {
+    try {
+      this.#setups.set(organizationId, buildSetup(this.#options, configRevision, of.rows));
+    } catch (error) {
+      setups.set(organizationId, closedSetup(configRevision, error));
+      for (const each of of.live) {
+        if (each.organizationId === organizationId && each.handler.needsNoSetup !== true) broken.set(each, error);
+      }
+    }
+  }
+
+  #decide(tx: Tx, view: View, of: { pending: Pending; loaded: Loaded; take: Surroundings["takeSlot"] }): Decided {
+    const { pending, loaded } = of;
+    if (loaded.broken.has(pending)) return { kind: "broken", error: loaded.broken.get(pending) };
+    const setup = loaded.setups.get(pending.organizationId);
     if (setup === undefined) {
       return { kind: "result", result: err(refusal("not-found", "There is no such organization.")), errands: [] };
     }
@@ -304,9 +353,15 @@ export class Batcher {
   }
 }
 
-/** The database is away, or cannot say what it did: the work stays due, or its lease finds it. */
-function isWeather(error: unknown): boolean {
-  return error instanceof StoreUnavailable || error instanceof OutcomeUnknown;
+/** What a command says that it needs. One that cannot say so is broken. */
+function wantsOf({ broken }: Loaded, pending: Pending, say: () => readonly Want[]): readonly Want[] {
+  if (broken.has(pending)) return [];
+  try {
+    return say();
+  } catch (error) {
+    broken.set(pending, error);
+    return [];
+  }
 }
 
 function idempotencyWant(organizationId: string, key: string): Want<"idempotency"> {

@@ -19,6 +19,8 @@ export interface Handler<P, A> {
   /** How the command is called in the audit trail. */
   readonly name: string;
   readonly order: Order;
+  /** Decided on rows alone: also where the setup of its organization cannot be read. */
+  readonly needsNoSetup?: true;
   /** What the payload names. */
   wants(payload: P, organizationId: string): readonly Want<TableName>[];
   /**

@@ -7,6 +7,7 @@ import { type Cause, type Handler, type Once, ORDER, type StoredAnswer } from ".
 import { parkWork, wakeHandler } from "./commands/wake.ts";
 import type { Ports } from "./ports.ts";
 import { Processor, Slots } from "./processor.ts";
+import { withCleanWords } from "./provider-words.ts";
 import type { Vault } from "./vault.ts";
 
 export interface EngineOptions {
@@ -53,7 +54,8 @@ export class Engine {
   #isClosing = false;
 
   constructor(options: EngineOptions) {
-    const { ports, vault, connectors } = options;
+    const { ports, vault } = options;
+    const connectors = withCleanWords(options.connectors);
     this.connectors = connectors;
     this.vault = vault;
     this.#slots = new Slots(() => options.isWorking && !this.#isClosing);

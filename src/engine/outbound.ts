@@ -16,16 +16,19 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** Refused by ourselves: the address leads into a private network. */
 const PRIVATE_ADDRESS = "PRIVATE_ADDRESS";
 
-/** Errors that can only happen before a new connection carries anything: evidence D0. */
-const NOTHING_LEFT = new Set([
+/** Said only of a connection that never came to be. */
+const NO_CONNECTION = new Set(["UND_ERR_CONNECT_TIMEOUT", PRIVATE_ADDRESS]);
+/** Said of a connection that never came to be, and some of them of one that carried a request and died. */
+const UNREACHABLE = new Set([
   "ECONNREFUSED",
   "ENOTFOUND",
   "EAI_AGAIN",
   "EHOSTUNREACH",
   "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-  PRIVATE_ADDRESS,
+  // Of several addresses, the ones that did not answer soon enough.
+  "ETIMEDOUT",
 ]);
+const CONNECTING = new Set(["connect", "getaddrinfo"]);
 
 export interface Outbound extends Http {
   close(): Promise<void>;
@@ -34,12 +37,14 @@ export interface Outbound extends Http {
 export interface OutboundOptions {
   /** Whether merchants may name addresses inside private networks: for trying Bursar on one machine. */
   readonly mayReachPrivate: boolean;
+  /** How connections are made; tests have slow and dying ones. */
+  readonly connect?: buildConnector.connector;
 }
 
 /** Opens the outbound port. Connections are kept alive per origin, one request at a time on each. */
 export function openOutbound(options: OutboundOptions): Outbound {
   const common = { connections: CONNECTIONS_PER_ORIGIN, pipelining: 1 };
-  const open = new Agent({ ...common, connect: { timeout: CONNECT_TIMEOUT_MS } });
+  const open = new Agent({ ...common, connect: options.connect ?? { timeout: CONNECT_TIMEOUT_MS } });
   const guarded = options.mayReachPrivate ? open : new Agent({ ...common, connect: guardedConnect() });
   return {
     send: (order) => send(order.audience === "merchant" ? guarded : open, order),
@@ -85,18 +90,71 @@ function privateAddress(): NodeJS.ErrnoException {
   return Object.assign(new Error("the address is not public"), { code: PRIVATE_ADDRESS });
 }
 
+class LeaseOver extends Error {
+  override readonly name = "LeaseOver";
+}
+
+/**
+ * Asks directly before the first byte whether the request may still leave: finding the address, connecting and TLS
+ * come before that, and a process that stood still meanwhile may be long past its lease. undici starts a request when
+ * its connection is there, writes it in the same breath, and writes nothing of one that is aborted here.
+ */
+class LastCheck implements Dispatcher.DispatchHandler {
+  /** Whether any byte may have left. */
+  hasStarted = false;
+  readonly #maySend: () => boolean;
+  #handler: Dispatcher.DispatchHandler = {};
+
+  constructor(maySend: () => boolean) {
+    this.#maySend = maySend;
+  }
+
+  /** A dispatcher for the one request that this check is about. */
+  before(dispatcher: Dispatcher): Dispatcher {
+    return dispatcher.compose((dispatch) => (options, handler) => {
+      this.#handler = handler;
+      return dispatch(options, this);
+    });
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    // HTTP/2 starts a request anew that a server has turned away: what has left once is ours to ask about, not to repeat.
+    if (this.hasStarted) return controller.abort(new Error("a request leaves once"));
+    if (!this.#maySend()) return controller.abort(new LeaseOver());
+    this.hasStarted = true;
+    this.#handler.onRequestStart?.(controller, context);
+  }
+
+  onResponseStart(...told: Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseStart"]>>): void {
+    this.#handler.onResponseStart?.(...told);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#handler.onResponseData?.(controller, chunk);
+  }
+
+  onResponseEnd(...told: Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseEnd"]>>): void {
+    this.#handler.onResponseEnd?.(...told);
+  }
+
+  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    this.#handler.onResponseError?.(controller, error);
+  }
+}
+
 async function send(dispatcher: Dispatcher, order: HttpOrder): Promise<HttpOutcome> {
   const abort = new AbortController();
+  const check = new LastCheck(order.maySend);
   let isTimedOut = false;
   const timer = setTimeout(() => {
     isTimedOut = true;
     abort.abort();
   }, order.timeoutMs);
   try {
-    // The last instant at which it can still be dropped: from here on the request may arrive.
-    if (!order.maySend()) return { kind: "not_sent", reason: "the lease is over" };
+    // What is late already does not even connect.
+    if (!order.maySend()) throw new LeaseOver();
     const response = await request(`${order.baseUrl}${order.draft.path}`, {
-      dispatcher,
+      dispatcher: check.before(dispatcher),
       method: order.draft.method,
       headers: order.draft.headers,
       body: order.draft.body,
@@ -104,12 +162,24 @@ async function send(dispatcher: Dispatcher, order: HttpOrder): Promise<HttpOutco
     });
     return { kind: "answer", result: await readAnswer(response) };
   } catch (error) {
+    if (error instanceof LeaseOver) return { kind: "not_sent", reason: "the lease is over" };
     if (isTimedOut) return { kind: "timeout" };
-    const code = errorCode(error);
-    return NOTHING_LEFT.has(code) ? { kind: "not_sent", reason: code } : { kind: "lost", reason: code };
+    const isUnsent = !check.hasStarted && isConnectFailure(error);
+    return { kind: isUnsent ? "not_sent" : "lost", reason: errorCode(error) };
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Whether an error can only happen before a connection carries anything: evidence D0. The code alone does not say so:
+ * "unreachable" is also how a connection ends whose data was never acknowledged, and that data may have arrived.
+ */
+function isConnectFailure(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isConnectFailure);
+  if (!(error instanceof Error)) return false;
+  const { code = "", syscall = "" } = error as NodeJS.ErrnoException;
+  return NO_CONNECTION.has(code) || (UNREACHABLE.has(code) && CONNECTING.has(syscall));
 }
 
 async function readAnswer(response: Dispatcher.ResponseData): Promise<HttpResult> {

@@ -3,13 +3,13 @@
  * errand's fence. Whoever dies in between is found by the lease, and the finder asks before anything is sent again.
  */
 
-import { StoreUnavailable } from "../core/faults.ts";
+import { isWeather, StoreUnavailable } from "../core/faults.ts";
 import { sha256 } from "../core/ids.ts";
 import type { Batcher } from "./batcher.ts";
 import type { Cause, Errand, ProviderErrand } from "./command.ts";
 import { recordOutcome } from "./commands/outcome.ts";
 import { recordDelivery } from "./commands/webhooks.ts";
-import type { Clock, Http, HttpOutcome, Store, Timer } from "./ports.ts";
+import type { Clock, Http, HttpOutcome, Store, Timer, Work } from "./ports.ts";
 
 const MAX_PER_ACCOUNT = 64;
 const MAX_PER_ENDPOINT = 16;
@@ -207,8 +207,13 @@ export class Processor {
         }
         return;
       } catch (error) {
-        if (!(error instanceof StoreUnavailable) || tries >= OUTCOME_TRIES) throw error;
-        await this.#pause(OUTCOME_RETRY_MS);
+        if (error instanceof StoreUnavailable && tries < OUTCOME_TRIES) {
+          await this.#pause(OUTCOME_RETRY_MS);
+          continue;
+        }
+        // What cannot be written now cannot be written when the provider says it again: a person must know.
+        if (errand.kind === "provider" && !isWeather(error)) await this.#batcher.park(workOf(errand));
+        throw error;
       }
     }
   }
@@ -216,6 +221,11 @@ export class Processor {
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => void this.#options.timer.after(delayMs, resolve));
   }
+}
+
+/** The due row that the lease of a call stands in. */
+function workOf({ organizationId, payoutId, fence, askedTime }: ProviderErrand): Work {
+  return { organizationId, kind: "payout", subject: payoutId, dueTime: askedTime, fence };
 }
 
 /** What is kept of the exchange: its hash proves what was said, its kind and status tell a person. */

@@ -6,7 +6,7 @@ import type { Account, Connector } from "../connectors/contract.ts";
 import { assert } from "../core/result.ts";
 import type { DepositAccount, ProviderAccount, Route, RoutingLeaf, RoutingScheme, Scheme } from "../core/routing.ts";
 import type { Tables, Want, WebhookEndpoint } from "./ports.ts";
-import type { Safe, Vault } from "./vault.ts";
+import { type Safe, SealBroken, type Vault } from "./vault.ts";
 
 export interface ProviderSetup {
   readonly row: ProviderAccount;
@@ -95,6 +95,21 @@ export function buildSetup(
       }),
     ),
     schemes,
+  };
+}
+
+/** Stands for a setup that cannot be read, for commands that need none: it has nothing, and opens nothing. */
+export function closedSetup(revision: number, cause: unknown): Setup {
+  return {
+    revision,
+    get safe(): Safe {
+      throw new SealBroken("the setup cannot be read", { cause });
+    },
+    providers: new Map(),
+    deposits: new Map(),
+    routes: new Map(),
+    endpoints: new Map(),
+    schemes: new Map(),
   };
 }
 

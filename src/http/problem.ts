@@ -1,7 +1,7 @@
 /** Errors as RFC 9457 problem documents: from refusals, from Fastify's own errors, from bugs. */
 
 import { ERRORS, type ErrorCode, type InvalidField, invalid, type Refusal, refusal } from "../core/errors.ts";
-import { OutcomeUnknown, StoreUnavailable } from "../core/faults.ts";
+import { isWeather } from "../core/faults.ts";
 import { MalformedJson } from "../core/json.ts";
 import type { StoredAnswer } from "../engine/command.ts";
 import { writeJson } from "./json.ts";
@@ -74,7 +74,7 @@ function member(error: unknown, name: "code" | "statusCode"): unknown {
 export function refusedBy(error: unknown): { refused: Refused; isBug: boolean } {
   if (error instanceof Refused) return { refused: error, isBug: false };
   if (error instanceof MalformedJson) return { refused: refuse("malformed-body", error.message), isBug: false };
-  if (error instanceof StoreUnavailable || error instanceof OutcomeUnknown) {
+  if (isWeather(error)) {
     const retry = { "retry-after": RETRY_AFTER };
     return { refused: new Refused(refusal("unavailable", ERRORS.unavailable.advice), retry), isBug: false };
   }

@@ -1,9 +1,10 @@
 /** One connection: statements out in one write, replies back; and what its errors say about the transaction. */
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
-import { StoreRefused } from "../core/faults.ts";
+import { StoreRefused, StoreUnavailable } from "../core/faults.ts";
 import { assert, InvariantBroken } from "../core/result.ts";
 import { REFUSALS } from "./describe.ts";
+import { APP_ROLE } from "./roles.ts";
 
 /** Named statements are prepared once per connection. Values are PostgreSQL's text form. */
 export interface Statement {
@@ -162,6 +163,9 @@ export class Connection {
   }
 }
 
+/** A writer waits so long for a lock. */
+const LOCK_TIMEOUT = "2s";
+
 /** Pins of the writer's planner: every write is a handful of rows found by their keys. */
 const WRITER_SETTINGS = [
   "enable_seqscan=off",
@@ -170,7 +174,7 @@ const WRITER_SETTINGS = [
   "jit=off",
   // The arrays of the first five calls say nothing about the ones to come.
   "plan_cache_mode=force_generic_plan",
-  "lock_timeout=2s",
+  `lock_timeout=${LOCK_TIMEOUT}`,
   // A paused holder of a lock row must not stop its organization.
   "idle_in_transaction_session_timeout=5s",
 ];
@@ -180,10 +184,25 @@ export interface Writer {
   readonly identity: Identity;
 }
 
+/**
+ * Asks whether the session is as it was asked for, before anything is done in it. Settings get lost without a word:
+ * options in an address replace ours, a pooler drops them, or hands the session on after each transaction.
+ */
+async function checkSession(connection: Connection): Promise<void> {
+  const [session] = await connection.run([{ text: "select current_user, current_setting('lock_timeout')" }]);
+  const [user, lockTimeout] = session?.rows[0] ?? [];
+  assert(
+    user === APP_ROLE && lockTimeout === LOCK_TIMEOUT,
+    `the database session has role ${user} and lock_timeout ${lockTimeout} instead of ${APP_ROLE} and ${LOCK_TIMEOUT}: ` +
+      "connect to PostgreSQL itself, not through a pooler, and without settings in the address",
+  );
+}
+
 /** Connects for writing and asks which database this is. A new identity has entered a new epoch, its gate shut. */
 export async function openWriter(config: pg.ClientConfig, log: StoreLog): Promise<Writer> {
   const connection = await Connection.open(config, WRITER_SETTINGS);
   try {
+    await checkSession(connection);
     const [entered, alive, durability] = await connection.run([
       { text: "select number, system_identifier, timeline, is_open, has_changed from bursar.enter_epoch()" },
       // Documented: recovery from a crash resets all statistics, and nothing else does by itself.
@@ -229,15 +248,23 @@ export function isUnreachable(error: unknown): boolean {
   return SESSION_ENDED.test(error.code ?? "") || error.code === IN_RECOVERY;
 }
 
+/**
+ * The server cannot do now what it could do before: no resources (a full disk), an operator's word, an error of its
+ * system, or it takes no writes any more. It is the same for whatever is written.
+ */
+const UNABLE = /^(?:53...|57...|58...|25006)$/;
+
 /** What the server's error says the change broke, or the error itself: then it is a bug or weather. */
 export function explain(error: unknown): unknown {
   if (!(error instanceof pg.DatabaseError)) return error;
   const code = error.code ?? "";
+  if (UNABLE.test(code)) return new StoreUnavailable("the database cannot write now", { cause: error });
   if (code === "23502") return new StoreRefused(`${error.table}_${error.column}_not_null`, error);
   if ((code.startsWith("23") || code === "BS001") && error.constraint) return new StoreRefused(error.constraint, error);
   if (code === "42501") {
     const isTenant = error.routine === "ExecWithCheckOptions";
     return new StoreRefused(isTenant ? REFUSALS.foreignOrganization : REFUSALS.notAllowed, error);
   }
-  return code.startsWith("22") ? new StoreRefused(REFUSALS.unstorable, error) : error;
+  // 54: larger than what the server takes, an index row for instance.
+  return /^(?:22|54)/.test(code) ? new StoreRefused(REFUSALS.unstorable, error) : error;
 }

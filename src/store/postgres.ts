@@ -163,6 +163,17 @@ class PostgresStore implements Store {
     }
   }
 
+  /** A database that turns us away at the door does so whatever is to be written: for the commit it is away. */
+  async #connectToCommit(slot: Slot): Promise<Writer> {
+    try {
+      return await this.#connect(slot);
+    } catch (error) {
+      if (error instanceof StoreUnavailable) throw error;
+      this.#log("error", "the database cannot be used", { reason: String(error) });
+      throw unavailable(error);
+    }
+  }
+
   async #open(slot: Slot): Promise<Writer> {
     for (let run = 0; ; run++) {
       try {
@@ -181,7 +192,7 @@ class PostgresStore implements Store {
     let failure: unknown;
     for (const pause of [0, ...AGAIN_MS]) {
       if (pause > 0) await delay(pause);
-      const { connection, identity } = await this.#connect(slot);
+      const { connection, identity } = await this.#connectToCommit(slot);
       const ending = await attempt(connection, request, body);
       if (ending.kind === "committed" || (ending.kind === "unknown" && (await this.#ask(slot, identity, ending.xid)))) {
         this.#statistics.inserted(ending.changes);

@@ -54,6 +54,19 @@ test("settings: all wrong ones are reported together, and no secret is repeated"
   assert.ok(!config.error.join("\n").includes("hunter2"));
 });
 
+test("settings: a DATABASE_URL has no options, for they would replace the role and the timeouts", () => {
+  const urlWith = (query: string) =>
+    readConfig({ DATABASE_URL: `postgres://u:hunter2@db/bursar?${query}`, BURSAR_MASTER_KEY: "ab".repeat(32) });
+  for (const query of ["options=-c%20statement_timeout%3D1s", "sslmode=require&options=", "o%70tions=x"]) {
+    const config = urlWith(query);
+    assert.ok(!config.ok, query);
+    assert.equal(config.error.length, 1);
+    assert.match(config.error.join(), /^DATABASE_URL must not have options/);
+    assert.ok(!config.error.join().includes("hunter2"));
+  }
+  assert.ok(urlWith("sslmode=require&application_name=options").ok);
+});
+
 test("settings: a DATABASE_URL needs a master key", () => {
   const config = readConfig({ DATABASE_URL: "postgres://u@db/bursar" });
   assert.ok(!config.ok);

@@ -70,22 +70,22 @@ export class House {
     });
   }
 
-  /** Opens the demo's book with its setup and `fundsMajor` of USD. */
-  async open(fundsMajor = "100000"): Promise<this> {
-    await createBook(this.store, this.engine.vault, { id: BOOK, name: "Demo" });
-    await this.engine.run(BOOK, installSetup, demoSetup({ sandboxUrl: "http://provider", secrets: {} }), CAUSE);
+  /** Opens a book, the demo's by default, with the demo's setup and `fundsMajor` of USD. */
+  async open(fundsMajor = "100000", book = BOOK): Promise<this> {
+    await createBook(this.store, this.engine.vault, { id: book, name: "Demo" });
+    await this.engine.run(book, installSetup, demoSetup({ sandboxUrl: "http://provider", secrets: {} }), CAUSE);
     const order = { websiteId: "web_demo", currency: "USD", amount: fundsMajor, depositAccountId: "dep_demo_usd" };
-    const made = await this.engine.run(BOOK, createFunds, { kind: "deposit", order, problems: [] }, CAUSE);
+    const made = await this.engine.run(book, createFunds, { kind: "deposit", order, problems: [] }, CAUSE);
     if (!made.ok) throw new Error(made.error.detail);
     const { id } = made.value;
-    await this.engine.run(BOOK, approveFunds, { kind: "deposit", id, version: 1 }, CAUSE);
+    await this.engine.run(book, approveFunds, { kind: "deposit", id, version: 1 }, CAUSE);
     return this;
   }
 
-  order(referenceId: string, amount = "10", more: Partial<InvoiceOrder> = {}) {
+  order(referenceId: string, amount = "10", more: Partial<InvoiceOrder> = {}, book = BOOK) {
     const fields = { account: `payee-${referenceId}` };
     const order = { referenceId, websiteId: "web_demo", currency: "USD", amount, service: "test_usd", fields, ...more };
-    return this.engine.run(BOOK, createInvoice, { order, problems: [] }, CAUSE);
+    return this.engine.run(book, createInvoice, { order, problems: [] }, CAUSE);
   }
 
   async mustOrder(referenceId: string, amount = "10", more: Partial<InvoiceOrder> = {}): Promise<InvoiceRows> {

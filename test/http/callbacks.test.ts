@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { type Callback, type Json, message, openWorld, type Reply, signed, type World } from "../support/world.ts";
 
@@ -81,6 +82,31 @@ describe("a provider's message", () => {
     const stranger = { ...paid, messageId: "stranger", reference: "x".repeat(32) };
     assert.equal((await send(signed(stranger))).status, 200);
     assert.equal((await send(signed({ no: "order" }))).status, 200);
+  });
+
+  test("in words that no column takes is believed, without them", async () => {
+    const { path, paid } = await atProvider();
+    const heard = await send(signed({ ...paid, providerReference: "a\u0000", returnId: "b\ud800" }));
+    assert.equal(heard.status, 200, heard.text);
+    const processed = await read(path);
+    assert.equal(processed["status"], "processed");
+  });
+
+  test("whose id or reference cannot be kept is refused", async () => {
+    const { path, open, paid } = await atProvider();
+    const long = randomBytes(2_000).toString("hex");
+    for (const change of [
+      { messageId: long },
+      { reference: long },
+      { messageId: "m\u0000" },
+      { reference: "\ud800" },
+    ]) {
+      const reply = await send(signed({ ...paid, ...change }));
+      assert.equal(reply.status, 422, reply.text);
+      assert.equal(reply.body["code"], "validation-failed");
+    }
+    assert.deepEqual(money(await read(path)), money(open));
+    assert.equal((await send(signed(paid))).status, 200);
   });
 
   test("to nobody is 404, too long is 413, and GET is none", async () => {

@@ -1,11 +1,14 @@
 /** What is special about the store on PostgreSQL: round trips, the end of a transaction, tenants, work. */
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { StoreUnavailable } from "../../src/core/faults.ts";
 import type { Changes, OrganizationLock, Tx } from "../../src/engine/ports.ts";
+import { REFUSALS } from "../../src/store/describe.ts";
 import { EpochChanged, openStore } from "../../src/store/postgres.ts";
+import { explain } from "../../src/store/postgres-connection.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { DatabaseProxy } from "../support/database-proxy.ts";
 import { customer, founding, inserting, NONE, save, T, work } from "../support/store-rows.ts";
@@ -120,6 +123,23 @@ describe("a transaction", () => {
     // The same connection goes on.
     await save(store, ["org_a"], { customer: [customer("org_a", id)] });
     equal(await count("customer", `id = '${id}'`), 1);
+  });
+
+  test("a value that its index cannot take is refused, like one that its column cannot", async () => {
+    const { referenceId: _, ...rest } = customer("org_a", nextId());
+    const long = { ...rest, referenceId: randomBytes(6_000).toString("base64") };
+    await rejects(save(store, ["org_a"], { customer: [long] }), {
+      name: "StoreRefused",
+      constraint: REFUSALS.unstorable,
+    });
+  });
+
+  test("a server that cannot write is away, whatever was to be written", () => {
+    for (const code of ["53100", "53200", "57014", "58030", "25006"]) {
+      ok(explain(Object.assign(new pg.DatabaseError("no", 2, "error"), { code })) instanceof StoreUnavailable, code);
+    }
+    const bug = Object.assign(new pg.DatabaseError("no such table", 2, "error"), { code: "42P01" });
+    equal(explain(bug), bug);
   });
 
   test("what the body throws comes out as it is, and nothing is written", async () => {
@@ -275,6 +295,42 @@ describe("a connection that breaks", () => {
     await save(unreachable, ["org_a"], { customer: [customer("org_a", id)] });
     await unreachable.close();
     await rejects(save(unreachable, ["org_a"], {}), StoreUnavailable);
+  });
+});
+
+describe("a session that is not as it was asked for", () => {
+  /** The address of the owner, as DATABASE_URL has it, with a query. */
+  function addressed(query: string): pg.ClientConfig {
+    const { user, password, host = "", port, database: name } = database.ownerConfig;
+    const url = new URL(`postgres://localhost/${name}?${query}`);
+    url.searchParams.set("host", host);
+    url.searchParams.set("port", String(port));
+    url.username = user ?? "";
+    url.password = typeof password === "string" ? password : "";
+    return { connectionString: url.href, options: "-c role=bursar_app" };
+  }
+
+  test("is not used: options in the address replace the role, settings in it the timeouts", async () => {
+    for (const query of ["options=-c%20statement_timeout%3D1s", "lock_timeout=9000"]) {
+      await rejects(openStore({ config: addressed(query) }), {
+        name: "InvariantBroken",
+        message: /^the database session/,
+      });
+    }
+    const good = await openStore({ config: addressed("application_name=bursar"), connections: 1 });
+    await save(good, ["org_a"], { customer: [customer("org_a", nextId())] });
+    await good.close();
+  });
+
+  test("does not make a command look guilty: for a commit the database is away", async () => {
+    const lines: string[] = [];
+    const log = (_level: string, message: string): unknown => lines.push(message);
+    const config = { ...database.appConfig };
+    const turned = await openStore({ config, connections: 1, log });
+    Object.assign(config, { database: "there_is_none" });
+    await rejects(save(turned, ["org_a"], {}), StoreUnavailable);
+    deepEqual(lines, ["the database cannot be used"]);
+    await turned.close();
   });
 });
 

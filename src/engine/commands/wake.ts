@@ -43,17 +43,21 @@ export function wakeHandler(kind: Work["kind"]): Handler<Work, unknown> {
 
 const PARK_MS = 60_000;
 
-/** Work that cannot be done for a fault of ours waits a minute, and a person is told; everything else goes on. */
+/**
+ * Work that cannot be done for a fault of ours waits a minute, and a person is told; everything else goes on. Where
+ * somebody else has the lease by now, the row is theirs.
+ */
 export const parkWork: Handler<Work, "parked"> = {
   name: "park-work",
   order: ORDER.claim,
+  needsNoSetup: true,
   wants: (work, organizationId) => [
     { table: "work", by: "primary", keys: [[organizationId, work.kind, work.subject]] },
     { table: "moderationItem", by: "moderation_item_by_subject", keys: [[organizationId, work.subject]] },
   ],
   decide(context, work) {
     const row = context.rows.get("work", [context.organizationId, work.kind, work.subject]);
-    if (row !== null) context.rows.put("work", { ...row, dueTime: context.now + PARK_MS });
+    if (row?.fence === work.fence) context.rows.put("work", { ...row, dueTime: context.now + PARK_MS });
     const { kind, subject } = work;
     openItem(context, {
       kind: kind === "invoice" ? "request" : kind,

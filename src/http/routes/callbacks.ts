@@ -5,6 +5,7 @@ import { sha256 } from "../../core/ids.ts";
 import { hearCallback } from "../../engine/commands/callback.ts";
 import type { OpenAccount } from "../../engine/engine.ts";
 import type { Locator } from "../../engine/ports.ts";
+import { isKeepable } from "../../engine/provider-words.ts";
 import { answer, notFound, type World } from "../endpoint.ts";
 import { refuse } from "../problem.ts";
 import { send } from "../register.ts";
@@ -79,7 +80,9 @@ async function take(world: World, located: Locator, request: FastifyRequest): Pr
   if (verified === null) throw refuse("unauthorized", "The message is not signed as this account's provider signs.");
   const { connector, account } = verified;
   const bodyHash = sha256(body);
-  for (const news of connector.readCallback?.(raw, account) ?? []) {
+  const all = connector.readCallback?.(raw, account) ?? [];
+  if (!all.every(isKeepable)) throw refuse("validation-failed", "Its id or its reference is none that can be kept.");
+  for (const news of all) {
     const cause = {
       actor: `provider:${account.id}`,
       providerAccountId: account.id,
@@ -124,6 +127,7 @@ export async function callbacks(app: FastifyInstance, world: World): Promise<voi
         401: ProblemAnswer("`unauthorized`: not signed by the provider. Nothing was changed."),
         404: ProblemAnswer("`not-found`: nobody listens here."),
         413: ProblemAnswer("`body-too-large`"),
+        422: ProblemAnswer("`validation-failed`: its id or reference is longer than 255 characters, or no text."),
         503: ProblemAnswer("`unavailable`: come again."),
       },
     },
