@@ -14,14 +14,16 @@ export const IS_SETTLED = `r.dispatch_status in (${texts(SETTLED)})`;
 const journals: AuditCheck = {
   name: "journal_sums_to_zero",
   of: "entry_row",
-  sql: () => `select subject as id, format('%s is off by %s %s', cause, sum(amount_minor), currency) as what
+  sql: () => `select subject as id, format('%s is off by %s %s', cause, sum(amount_minor), currency) as what,
+      format('%s %s %s', cause, sum(amount_minor), currency) as figure
     from entry_row group by subject, cause, currency having sum(amount_minor) <> 0`,
 };
 
 const trialBalance: AuditCheck = {
   name: "trial_balance_is_zero",
   of: "account_row",
-  sql: () => `select a.currency as id, format('all balances add up to %s', sum(${SIGNED})) as what
+  sql: () => `select a.currency as id, format('all balances add up to %s', sum(${SIGNED})) as what,
+      sum(${SIGNED})::text as figure
     from account_row a group by a.currency having sum(${SIGNED}) <> 0`,
 };
 
@@ -39,7 +41,8 @@ const balances: AuditCheck = {
   of: "account_row",
   sql: (
     mark,
-  ) => `select id, format('the balance is %s, the entries add up to %s (debit positive)', signed, folded) as what
+  ) => `select id, format('the balance is %s, the entries add up to %s (debit positive)', signed, folded) as what,
+      (signed - folded)::text as figure
     from (${foldOf(mark === null)}) f where signed <> folded`,
 };
 
@@ -89,7 +92,8 @@ const reserved: AuditCheck = {
   sql: (mark) =>
     mark !== null
       ? null
-      : `select a.id, format('%s is reserved, open holds are %s', a.balance_minor, coalesce(h.open, 0)) as what
+      : `select a.id, format('%s is reserved, open holds are %s', a.balance_minor, coalesce(h.open, 0)) as what,
+      (a.balance_minor - coalesce(h.open, 0))::text as figure
     from account_row a left join (
       select website_id, currency, sum(held_minor - posted_minor - released_minor) as open
       from invoice_row group by website_id, currency) h on h.website_id = a.owner and h.currency = a.currency
@@ -111,10 +115,12 @@ const inFlight: AuditCheck = {
 const entrySequences: AuditCheck = {
   name: "entries_without_gap",
   of: "entry_row",
-  sql: (mark) => `select s.sequence::text as id, format('entry %s follows %s', s.sequence, s.before) as what
+  sql: (mark) => `select s.sequence::text as id, format('entry %s follows %s', s.sequence, s.before) as what,
+      '' as figure
     from (select sequence, lag(sequence, 1, ${mark?.entrySequence ?? 0}::bigint) over (order by sequence) as before
       from entry_row) s where s.sequence <> s.before + 1
-    union all select 'last', format('%s entries are counted, the last one is %s', l.entry_sequence, e.last)
+    union all select 'last', format('%s entries are counted, the last one is %s', l.entry_sequence, e.last),
+      (l.entry_sequence - e.last)::text
     from lock_row l, (select coalesce(max(sequence), ${mark?.entrySequence ?? 0}) as last from entry_row) e
     where l.entry_sequence <> e.last`,
 };

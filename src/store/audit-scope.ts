@@ -22,9 +22,13 @@ export type AuditSet =
   | "history_row"
   | "entry_row"
   | "account_row"
-  | "counter_row";
+  | "counter_row"
+  | "book_row";
 
-/** One rule. Its SQL selects the breaches as (id text, what text). */
+/**
+ * One rule. Its SQL selects the breaches as (id text, what text). Where an id names more than one row, as a currency
+ * does, `figure` says how far it is off: another figure is another breach. It stays as it is while the book goes on.
+ */
 export interface AuditCheck {
   readonly name: string;
   readonly of: AuditSet;
@@ -122,5 +126,6 @@ export function scopeOf(mark: AuditMark | null): string {
   const rows = mark === null ? EVERYTHING : `${headsAfter(mark)},${entriesAfter(mark)}`;
   return `with lock_row as (select * from bursar.organization_lock where organization_id = $1),
   account_row as not materialized (select * from bursar.ledger_account where organization_id = $1),
-  counter_row as (select unnest(array['invoice', 'request', 'payout']) as kind),${rows}`;
+  counter_row as (select unnest(array['invoice', 'request', 'payout']) as kind),
+  book_row as (select * from bursar.organization where id = $1),${rows}`;
 }
