@@ -85,10 +85,15 @@ export function isAwaited(kind: string, key: string): string {
 export const HAS_INCIDENT = `exists (select from bursar.moderation_item m
   where m.organization_id = $1 and m.subject = p.key and m.is_incident)`;
 
-/** What everything is about that changed after the mark. Ids are cast here: a cast would keep an index from being used. */
+/**
+ * What everything is about that changed after the mark, or that has a wake-up or an open part. Ids are cast here: a
+ * cast would keep an index from being used.
+ */
 const headsAfter = ({ historySequence }: AuditMark): string => `
-  head as materialized (select kind, subject from bursar.history
-    where organization_id = $1 and sequence > ${historySequence} group by kind, subject),
+  head as materialized (
+    select kind, subject from bursar.history where organization_id = $1 and sequence > ${historySequence}
+    union select kind, subject from bursar.work
+      where organization_id = $1 and kind in ('invoice', 'request', 'payout')),
   head_payout as materialized (select subject::uuid as id from head where kind = 'payout'),
   head_invoice as materialized (select subject::uuid as id from head where kind = 'invoice'),
   touched as materialized (

@@ -258,4 +258,15 @@ export const CASES: readonly Case[] = [
     fullOnly: true,
     isAlone: true,
   },
+  {
+    check: "rows_belong_together",
+    title: "an old invoice that waits has a request which is not there",
+    sql: "update bursar.invoice set request_id = 'nothing' where reference_id = 'old-waiting'",
+  },
+  {
+    check: "request_adds_up",
+    title: "an old bare request that waits says less is available than there is",
+    sql: "update bursar.request set available_minor = available_minor - 1 where id = 'old-bare'",
+    isAlone: true,
+  },
 ];
