@@ -27,6 +27,15 @@ const trialBalance: AuditCheck = {
     from account_row a group by a.currency having sum(${SIGNED}) <> 0`,
 };
 
+/** An event that moves nothing posts nothing. */
+const lines: AuditCheck = {
+  name: "journal_has_lines",
+  of: "entry_row",
+  sql: () => `select subject as id, format('%s has %s lines, %s of them zero', cause, count(*),
+      count(*) filter (where amount_minor = 0)) as what, cause as figure
+    from entry_row group by subject, cause having count(*) < 2 or bool_or(amount_minor = 0)`,
+};
+
 /** The sum of the entries of each account: what the mark knows, and what came after it. */
 export function foldOf(isFull: boolean): string {
   const known = isFull ? "0" : "coalesce(b.sum_minor, 0)";
@@ -85,6 +94,43 @@ const holds: AuditCheck = {
           where m.organization_id = $1 and m.subject = r.id and m.status = 'open' and m.reason = 'partly_paid')))`,
 };
 
+/** What was taken from a hold, paid or earned, and what of it was given back, are as they were posted. */
+const posted: AuditCheck = {
+  name: "hold_fits_entries",
+  of: "invoice_row",
+  sql: () => `with line as (
+      select p.request_id, e.cause, e.account_id, e.amount_minor from payout_row p
+      join bursar.entry e on e.organization_id = $1 and e.subject = p.key and starts_with(e.account_id, 'reserved:')
+      union all
+      select i.request_id, e.cause, e.account_id, -e.amount_minor from invoice_row i
+      join bursar.entry e on e.organization_id = $1 and e.subject = i.request_id and e.cause = 'settled'
+      where not starts_with(e.account_id, 'reserved:')),
+    told as (select request_id,
+        coalesce(sum(amount_minor) filter (where not starts_with(account_id, 'available:')), 0) as posted,
+        coalesce(sum(amount_minor) filter (where starts_with(account_id, 'available:')), 0) as released
+      from line group by request_id)
+    select i.key as id, format('posted %s, released %s; by the entries %s and %s', i.posted_minor, i.released_minor,
+      coalesce(t.posted, 0), coalesce(t.released, 0)) as what
+    from invoice_row i left join told t on t.request_id = i.request_id
+    where i.posted_minor <> coalesce(t.posted, 0) or i.released_minor <> coalesce(t.released, 0)`,
+};
+
+/** A commission is earned on what was paid, and given back on what came back, never more than was earned. */
+const commission: AuditCheck = {
+  name: "commission_fits_entries",
+  of: "invoice_row",
+  sql: () => `select i.key as id, format('earned %s, given back %s; by the entries %s and %s', i.processed_fee_minor,
+      i.refunded_fee_minor, coalesce(e.earned, 0), coalesce(e.returned, 0)) as what
+    from invoice_row i left join (select i.key, -sum(e.amount_minor) filter (where e.amount_minor < 0) as earned,
+        sum(e.amount_minor) filter (where e.amount_minor > 0) as returned from invoice_row i
+      join bursar.entry e on e.organization_id = $1 and e.subject = i.request_id
+        and starts_with(e.account_id, 'commission:') group by i.key) e on e.key = i.key
+    where i.processed_fee_minor <> coalesce(e.earned, 0) or i.refunded_fee_minor <> coalesce(e.returned, 0)
+      or i.refunded_fee_minor > i.processed_fee_minor
+      or (i.processed_fee_minor > 0 and i.processed_service_minor = 0)
+      or (i.refunded_fee_minor > 0 and i.refunded_minor = 0)`,
+};
+
 /** Needs every invoice, and so is looked at only when everything is. */
 const reserved: AuditCheck = {
   name: "reserved_is_open_holds",
@@ -127,11 +173,14 @@ const entrySequences: AuditCheck = {
 
 export const LEDGER_CHECKS: readonly AuditCheck[] = [
   journals,
+  lines,
   trialBalance,
   balances,
   floors,
   accounts,
   holds,
+  posted,
+  commission,
   reserved,
   inFlight,
   entrySequences,

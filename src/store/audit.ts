@@ -142,6 +142,8 @@ async function readMark(client: Client, organizationId: string, now: Snapshot): 
 
 const COUNTED_SETS: readonly AuditSet[] = [
   "book_row",
+  "table_row",
+  "act_row",
   "request_row",
   "payout_row",
   "invoice_row",

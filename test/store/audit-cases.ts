@@ -9,6 +9,26 @@ const PAID = payoutOf("new-paid");
 const QUEUED = payoutOf("new-queued");
 const QUEUED_REQUEST = "(select request_id from bursar.invoice where reference_id = 'new-queued')";
 
+const MORE_ENTRIES =
+  "update bursar.organization_lock set entry_sequence = entry_sequence + 1 where organization_id = 'org_demo:test'";
+
+const ACT = "'00000000-0000-4000-8000-000000000001'";
+
+/** An act that is done, of the key `one`. */
+const anAct = (
+  confirmedBy: string,
+): string => `insert into bursar.moderation_act (organization_id, id, kind, subject_kind,
+    subject, status, actor, confirmed_by, reason, version, created_time, updated_time)
+  values ('org_demo:test', ${ACT}, 'continue', 'request', ${REQUEST}, 'done', 'key:one', ${confirmedBy}, 'because', 1, now(), now())`;
+
+/** What history tells of it: whether it waited for a second person. */
+const proposal = (isWaiting: boolean): string => `insert into bursar.history (organization_id, sequence, kind, subject,
+    version_from, version_to, moves, status, moderation_required, command_id, "time")
+  select h.organization_id, l.history_sequence + 1, 'act', ${ACT}, 0, 1, '{}', 'continue', ${isWaiting}, h.command_id, h.time
+  from bursar.history h, bursar.organization_lock l
+  where l.organization_id = h.organization_id and h.sequence = l.history_sequence;
+  update bursar.organization_lock set history_sequence = history_sequence + 1 where organization_id = 'org_demo:test'`;
+
 export interface Case {
   readonly check: string;
   readonly title: string;
@@ -268,5 +288,117 @@ export const CASES: readonly Case[] = [
     title: "an old bare request that waits says less is available than there is",
     sql: "update bursar.request set available_minor = available_minor - 1 where id = 'old-bare'",
     isAlone: true,
+  },
+  {
+    check: "invoice_adds_up",
+    title: "an invoice says that more was paid than its payouts say",
+    sql: `update bursar.invoice set processed_service_minor = processed_service_minor + 1, processed_minor = processed_minor + 1
+      where id = ${INVOICE}`,
+    isAlone: true,
+  },
+  {
+    check: "invoice_adds_up",
+    title: "an invoice says that it got back what its payouts do not say",
+    sql: `update bursar.invoice set refunded_service_minor = 3, refunded_minor = 3 where id = ${INVOICE}`,
+    isAlone: true,
+  },
+  {
+    check: "invoice_adds_up",
+    title: "an invoice says in the account's currency more than what it says in the service's",
+    sql: `update bursar.invoice set processed_minor = processed_minor + 1 where id = ${INVOICE}`,
+    isAlone: true,
+  },
+  {
+    check: "invoice_adds_up",
+    title: "an incident of a payout is forgotten",
+    sql: `update bursar.payout set incident_minor = 5 where id = ${PAID}`,
+    isAlone: true,
+  },
+  {
+    check: "hold_fits_entries",
+    title: "what was paid from a hold is told as given back",
+    sql: `update bursar.invoice set posted_minor = posted_minor - 1, released_minor = released_minor + 1 where id = ${INVOICE}`,
+    isAlone: true,
+  },
+  {
+    check: "hold_fits_entries",
+    title: "a hold is used up step by step without a posting",
+    sql: "update bursar.invoice set posted_minor = posted_minor + 1 where reference_id = 'new-queued'",
+  },
+  {
+    check: "commission_fits_entries",
+    title: "an invoice says another commission than was posted",
+    sql: `update bursar.invoice set processed_fee_minor = processed_fee_minor + 1 where id = ${INVOICE}`,
+    isAlone: true,
+  },
+  {
+    check: "commission_fits_entries",
+    title: "a commission is told as given back and was not",
+    sql: `update bursar.invoice set refunded_fee_minor = 1 where id = ${INVOICE}`,
+    isAlone: true,
+  },
+  {
+    check: "second_person_is_another",
+    title: "who proposed an act has confirmed it",
+    sql: `${anAct("'key:one'")}; ${proposal(false)}`,
+    isAlone: true,
+  },
+  {
+    check: "second_person_is_another",
+    title: "an act that waited for a second person is done without one",
+    sql: `${anAct("null")}; ${proposal(true)}`,
+    isAlone: true,
+  },
+  {
+    check: "journal_has_lines",
+    title: "a journal has a line of nothing",
+    sql: `insert into bursar.entry select e.organization_id, e.account_id, l.entry_sequence + 1, e.subject, e.cause, 9,
+        e.currency, 0, e.time from bursar.entry e, bursar.organization_lock l
+        where l.organization_id = e.organization_id and e.subject = ${PAID}::text and e.cause = 'sent' and e.line = 0;
+      ${MORE_ENTRIES}`,
+    isAlone: true,
+  },
+  {
+    check: "journal_has_lines",
+    title: "a journal has one line",
+    sql: `insert into bursar.entry select e.organization_id, e.account_id, l.entry_sequence + 1, e.subject, 'alone', 0,
+        e.currency, 0, e.time from bursar.entry e, bursar.organization_lock l
+        where l.organization_id = e.organization_id and e.subject = ${PAID}::text and e.cause = 'sent' and e.line = 0;
+      ${MORE_ENTRIES}`,
+    isAlone: true,
+  },
+];
+
+/** What the owner can do to the catalogue, on a book with all its constraints. `id`: what alone is named. */
+export const CATALOGUE_CASES: readonly Pick<Case & { id: string }, "check" | "title" | "sql" | "id">[] = [
+  {
+    check: "record_is_permanent",
+    title: "the application may change entries",
+    sql: "grant update on bursar.entry to bursar_app",
+    id: "entry",
+  },
+  {
+    check: "record_is_permanent",
+    title: "the application may change one column of history",
+    sql: "grant update (status) on bursar.history to bursar_app",
+    id: "history",
+  },
+  {
+    check: "record_is_permanent",
+    title: "everybody may delete commands",
+    sql: "grant delete on bursar.command to public",
+    id: "command",
+  },
+  {
+    check: "tenants_are_apart",
+    title: "row-level security does not bind the owner of a table",
+    sql: "alter table bursar.payout no force row level security",
+    id: "payout",
+  },
+  {
+    check: "tenants_are_apart",
+    title: "row-level security is off for a table",
+    sql: "alter table bursar.webhook_endpoint disable row level security",
+    id: "webhook_endpoint",
   },
 ];

@@ -7,7 +7,7 @@ import { countedMinor, PAYOUT_STATUSES, type Payout } from "../../src/core/payou
 import { AUDIT_CHECKS, type Auditor, type AuditReport } from "../../src/store/audit.ts";
 import { COUNTED, CREDIT_KINDS } from "../../src/store/audit-scope.ts";
 import { type AuditedBook, breachesOf, openAuditedBook, withOwner } from "../support/audited-book.ts";
-import { CASES } from "./audit-cases.ts";
+import { CASES, CATALOGUE_CASES } from "./audit-cases.ts";
 
 let book: AuditedBook;
 
@@ -63,8 +63,21 @@ describe("the audit", () => {
     });
   }
 
+  for (const { check, title, sql, id } of CATALOGUE_CASES) {
+    test(`${check}: ${title}`, async () => {
+      await book.onCopy(async ({ auditor, owner }) => {
+        await owner((client) => client.query(sql));
+        for (const isFull of [false, true]) {
+          const report = await auditor.audit(book.id, { isFull });
+          const found = report?.checks.flatMap((each) => each.found.map((breach) => `${each.check} ${breach.id}`));
+          assert.deepEqual(found, [`${check} ${id}`]);
+        }
+      });
+    });
+  }
+
   test("has a corruption for every check", () => {
-    const seeded = new Set(CASES.map(({ check }) => check));
+    const seeded = new Set([...CASES, ...CATALOGUE_CASES].map(({ check }) => check));
     assert.deepEqual(
       AUDIT_CHECKS.map(({ name }) => name).filter((name) => !seeded.has(name)),
       [],
@@ -104,7 +117,7 @@ describe("the audit", () => {
       );
       const report = await auditor.audit("org_two", { isFull: true });
       assert.deepEqual(breachesOf(report), []);
-      const ofTheSystem = AUDIT_CHECKS.filter(({ of }) => ["counter_row", "book_row"].includes(of));
+      const ofTheSystem = AUDIT_CHECKS.filter(({ of }) => ["counter_row", "book_row", "table_row"].includes(of));
       const looked = report?.checks.filter(({ rows }) => rows > 0).map(({ check }) => check);
       assert.deepEqual(
         looked,
