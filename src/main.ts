@@ -173,7 +173,6 @@ function watchBooks(
   const watch = new AuditWatch({
     auditor: openAuditor(database.config),
     engine: parts.engine,
-    clock: realClock,
     timer: realTimer,
     log,
     minutes: config.auditMinutes,

@@ -7,13 +7,12 @@ import type { Logger } from "pino";
 import { StoreUnavailable } from "../core/faults.ts";
 import { shutGate } from "../engine/commands/gates.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { Clock, Timer } from "../engine/ports.ts";
-import type { Auditor, AuditReport } from "../store/audit.ts";
+import type { Timer } from "../engine/ports.ts";
+import type { AuditedBook, Auditor, AuditReport, Breach, CheckResult } from "../store/audit.ts";
 
 export interface WatchOptions {
   readonly auditor: Auditor;
   readonly engine: Pick<Engine, "run">;
-  readonly clock: Clock;
   readonly timer: Timer;
   readonly log: Pick<Logger, "error" | "info" | "warn">;
   /** Time between two rounds, minutes. */
@@ -35,16 +34,50 @@ function placeInDay(organizationId: string): number {
   return createHash("sha256").update(organizationId).digest().readUInt32BE(0) / 2 ** 32;
 }
 
+/** Once a day, at the book's own time of it (UTC), whoever was started since; sooner where the last one found something. */
+export function isFullDue({ organizationId, now, lastFull }: AuditedBook): boolean {
+  if (lastFull === null) return true;
+  if (!lastFull.isClean) return now - lastFull.time >= AGAIN_MS;
+  const sinceItsTime = (now - placeInDay(organizationId) * DAY_MS) % DAY_MS;
+  return lastFull.time < now - sinceItsTime;
+}
+
+/** What is known of a check that found something: the names of its breaches, as far as they were named, and how many. */
+interface Known {
+  readonly names: ReadonlySet<string>;
+  readonly breaches: number;
+}
+
 /** What names a breach, whenever it is found again. */
-const keysOf = ({ checks }: AuditReport): string[] =>
-  checks.flatMap(({ check, found }) => found.map(({ id }) => `${check} ${id}`));
+const nameOf = ({ id, figure }: Breach): string => `${id} ${figure ?? ""}`;
+
+/** Whether a check found what is not known. Beyond those that are named only their number tells. */
+function isNew({ breaches, found }: CheckResult, known: Known | undefined): boolean {
+  if (known === undefined || found.some((breach) => !known.names.has(nameOf(breach)))) return true;
+  return breaches > found.length && breaches > known.breaches;
+}
+
+/** What is known after an audit: a full one sees everything, and forgets what it does not find. */
+function learned(
+  { checks, scope }: AuditReport,
+  known: ReadonlyMap<string, Known> | undefined,
+): ReadonlyMap<string, Known> {
+  const isFull = scope === "full";
+  const next = new Map(isFull ? [] : known);
+  for (const { check, breaches, found } of checks) {
+    if (breaches === 0) continue;
+    const before = known?.get(check);
+    const isAllNamed = isFull && breaches === found.length;
+    const names = new Set([...found.map(nameOf), ...(isAllNamed ? [] : (before?.names ?? []))]);
+    next.set(check, { names, breaches: isFull ? breaches : Math.max(breaches, before?.breaches ?? 0) });
+  }
+  return next;
+}
 
 export class AuditWatch {
   readonly #options: WatchOptions;
-  /** When the next full audit of an organization is due, on the monotonic clock. */
-  readonly #fullAt = new Map<string, number>();
-  /** Breaches that have shut a gate. Whoever opens it has seen them; only a new one shuts it again. */
-  readonly #known = new Map<string, Set<string>>();
+  /** Breaches that have shut a gate, by check. Whoever opens it has seen them; only a new one shuts it again. */
+  readonly #known = new Map<string, ReadonlyMap<string, Known>>();
   #cancel: (() => void) | null = null;
   #round: Promise<void> | null = null;
   #isClosing = false;
@@ -77,9 +110,9 @@ export class AuditWatch {
     const { auditor, log, onRound } = this.#options;
     let first: number | null = null;
     try {
-      for (const organizationId of await auditor.organizations()) {
+      for (const book of await auditor.books()) {
         if (this.#isClosing) return;
-        const report = await this.#audit(organizationId);
+        const report = await this.#audit(book);
         first ??= report?.time ?? null;
       }
       if (first !== null) onRound(first);
@@ -90,41 +123,43 @@ export class AuditWatch {
     }
   }
 
-  async #audit(organizationId: string): Promise<AuditReport | null> {
-    const { auditor, clock, onReport } = this.#options;
-    const now = clock.monotonic();
-    const fullAt = this.#fullAt.get(organizationId) ?? now + placeInDay(organizationId) * DAY_MS;
-    const isFull = now >= fullAt;
-    const found = await auditor.audit(organizationId, { isFull });
-    if (found === null) return null;
-    const laterMs = found.breaches > 0 ? AGAIN_MS : DAY_MS;
-    this.#fullAt.set(organizationId, isFull ? now + laterMs : fullAt);
-    const report = found.breaches > 0 ? await this.#answer(found) : found;
+  async #audit(book: AuditedBook): Promise<AuditReport | null> {
+    const { auditor, onReport } = this.#options;
+    const report = await auditor.audit(book.organizationId, { isFull: isFullDue(book) });
+    if (report === null) return null;
     onReport(report);
+    const known = this.#known.get(report.organizationId);
+    const broken = report.checks.filter((check) => check.breaches > 0);
+    if (broken.length > 0) this.#tell(report, broken);
+    if (broken.some((check) => isNew(check, known?.get(check.check))) && !(await this.#shut(report, broken)))
+      return report;
+    this.#known.set(report.organizationId, learned(report, known));
     return report;
   }
 
-  /** Tells of the breaches, and shuts the gate where one of them is new. The report then says so. */
-  async #answer(report: AuditReport): Promise<AuditReport> {
-    const { organizationId, breaches, checks, scope } = report;
-    const { engine, log } = this.#options;
-    const broken = checks.filter((check) => check.breaches > 0);
-    const told = broken.map(({ check, breaches: count, found }) => ({
+  #tell({ organizationId, scope, breaches }: AuditReport, broken: readonly CheckResult[]): void {
+    const checks = broken.map(({ check, breaches: count, found }) => ({
       check,
       breaches: count,
       first: found.slice(0, 5),
     }));
-    log.error({ organizationId, scope, breaches, checks: told }, "the audit found breaches");
-    const known = this.#known.get(organizationId) ?? new Set<string>();
-    const keys = keysOf(report);
-    if (keys.every((key) => known.has(key))) return report;
+    this.#options.log.error({ organizationId, scope, breaches, checks }, "the audit found breaches");
+  }
+
+  /** Shuts the gate, and says so in the report. Where that fails the next round tries again; other books go on. */
+  async #shut(report: AuditReport, broken: readonly CheckResult[]): Promise<boolean> {
+    const { engine, log, onReport } = this.#options;
+    const { organizationId } = report;
     const reason = `audit: ${broken.map(({ check }) => check).join(", ")}`;
     const order = { providerAccountId: null, currency: null, reason };
-    const cause = { actor: "system", body: { reason } };
-    const shut = await engine.run(organizationId, shutGate, order, cause);
-    if (!shut.ok) throw new Error(`the gate of ${organizationId} could not be shut: ${shut.error.detail}`);
-    this.#known.set(organizationId, new Set(keys));
+    const shut = await engine.run(organizationId, shutGate, order, { actor: "system", body: { reason } });
+    if (!shut.ok) {
+      // Without its lock row nothing of an organization can be changed, and nothing is sent.
+      log.error({ organizationId, err: shut.error }, "the gate could not be shut");
+      return false;
+    }
     const others = report.shutGates.filter((gate) => gate.scope !== "organization");
-    return { ...report, shutGates: [{ scope: "organization", id: organizationId }, ...others] };
+    onReport({ ...report, shutGates: [{ scope: "organization", id: organizationId }, ...others] });
+    return true;
   }
 }

@@ -42,20 +42,24 @@ function refuse(text: string): number {
 async function report(auditor: Auditor, options: AuditOptions): Promise<number> {
   const { organization, full, json } = options;
   const reports: AuditReport[] = [];
-  for (const id of organization === undefined ? await auditor.organizations() : [organization]) {
+  const every =
+    organization === undefined ? (await auditor.books()).map((book) => book.organizationId) : [organization];
+  for (const id of every) {
     const found = await auditor.audit(id, { isFull: full === true });
     if (found === null) return refuse(`There is no organization ${id}.`);
     reports.push(found);
     if (json !== true) console.log(textOf(found));
   }
   const breaches = reports.reduce((sum, each) => sum + each.breaches, 0);
+  const isRepaired = reports.every(({ unrepaired }) => unrepaired.length === 0);
   if (json === true) console.log(JSON.stringify({ breaches, organizations: reports }));
-  else console.log(breaches === 0 ? "No breach." : `${breaches} breaches.`);
-  return breaches === 0 ? 0 : BREACHED;
+  else if (breaches > 0) console.log(`${breaches} breaches.`);
+  else console.log(isRepaired ? "No breach." : "No breach in what is new. What the last full audit found stands.");
+  return breaches === 0 && isRepaired ? 0 : BREACHED;
 }
 
 /** A table of checks, then a line per breach. */
-export function textOf({ organizationId, scope, checks, ms }: AuditReport): string {
+export function textOf({ organizationId, scope, checks, unrepaired, ms }: AuditReport): string {
   const width = Math.max(...checks.map(({ check }) => check.length));
   const rows = checks.map(
     ({ check, rows: count, breaches, ms: took }) =>
@@ -70,5 +74,6 @@ export function textOf({ organizationId, scope, checks, ms }: AuditReport): stri
     `  ${"check".padEnd(width)} ${"rows".padStart(12)} ${"breaches".padStart(9)} ${"ms".padStart(8)}`,
     ...rows,
     ...breaches,
+    ...unrepaired.map(({ check, breaches: count }) => `${check}: ${count} found by the last full audit`),
   ].join("\n");
 }

@@ -15,8 +15,9 @@ const PREFIX = /^\/organizations\/:organizationId(?=\/)/;
 /** What is shown of an audit. */
 export interface Audited {
   readonly organizationId: string;
-  readonly scope: "full" | "incremental";
   readonly checks: readonly { readonly check: string; readonly breaches: number }[];
+  /** What the last full audit found, where this one was not full. */
+  readonly unrepaired: readonly { readonly check: string; readonly breaches: number }[];
   readonly shutGates: readonly { readonly scope: string; readonly id: string }[];
 }
 
@@ -43,8 +44,8 @@ export class Metrics {
     readonly audited: Gauge;
     readonly shut: Gauge<"scope" | "organization" | "book" | "id">;
   };
-  /** The last full audit of each book, and the newest of any kind. */
-  readonly #audits = new Map<string, { readonly whole: Audited; readonly newest: Audited }>();
+  /** The newest audit of each book. */
+  readonly #audits = new Map<string, Audited>();
 
   constructor() {
     const registers = [this.#registry];
@@ -109,21 +110,19 @@ export class Metrics {
     this.#requestSeconds.observe({ method, route, status: `${Math.floor(request.status / 100)}xx` }, request.ms / 1000);
   }
 
-  /** A book was audited, whatever was found. What only a full audit sees stays as the last full one saw it. */
+  /** A book was audited, whatever was found. What only a full audit sees stands as the last full one saw it. */
   readonly onAudit = (audit: Audited): void => {
-    const before = this.#audits.get(audit.organizationId);
-    const whole = audit.scope === "full" ? audit : (before?.whole ?? audit);
-    this.#audits.set(audit.organizationId, { whole, newest: audit });
+    this.#audits.set(audit.organizationId, audit);
     const { breaches, shut } = this.#gauges;
     breaches.reset();
     shut.reset();
-    for (const [organizationId, { whole: full, newest }] of this.#audits) {
+    for (const { organizationId, checks, unrepaired, shutGates } of this.#audits.values()) {
       const worst = new Map<string, number>();
-      for (const { check, breaches: count } of [...full.checks, ...newest.checks]) {
+      for (const { check, breaches: count } of [...checks, ...unrepaired]) {
         worst.set(check, Math.max(worst.get(check) ?? 0, count));
       }
       for (const [check, count] of worst) breaches.inc({ check }, count);
-      for (const { scope, id } of newest.shutGates) shut.set({ scope, ...bookLabels(organizationId), id }, 1);
+      for (const { scope, id } of shutGates) shut.set({ scope, ...bookLabels(organizationId), id }, 1);
     }
   };
 

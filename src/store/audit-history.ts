@@ -7,11 +7,13 @@ const COUNTED_TABLES = ["invoice", "request", "payout"] as const;
 const sequences: AuditCheck = {
   name: "history_without_gap",
   of: "history_row",
-  sql: (mark) => `select s.sequence::text as id, format('history %s follows %s', s.sequence, s.before) as what
+  sql: (mark) => `select s.sequence::text as id, format('history %s follows %s', s.sequence, s.before) as what,
+      '' as figure
     from (select sequence, lag(sequence, 1, ${mark?.historySequence ?? 0}::bigint) over (order by sequence) as before
       from bursar.history where organization_id = $1 and sequence > ${mark?.historySequence ?? 0}) s
     where s.sequence <> s.before + 1
-    union all select 'last', format('%s changes are counted, the last one is %s', l.history_sequence, h.last)
+    union all select 'last', format('%s changes are counted, the last one is %s', l.history_sequence, h.last),
+      (l.history_sequence - h.last)::text
     from lock_row l, (select coalesce(max(sequence), 0) as last from bursar.history where organization_id = $1) h
     where l.history_sequence <> h.last`,
 };
@@ -83,7 +85,8 @@ const all = (): string =>
 const counters: AuditCheck = {
   name: "counters_count",
   of: "counter_row",
-  sql: (mark) => `select kind as id, format('%s are counted, %s are there', counted, found) as what
+  sql: (mark) => `select kind as id, format('%s are counted, %s are there', counted, found) as what,
+      (counted - found)::text as figure
     from (${mark === null ? all() : grown(mark)}) c where counted <> found`,
 };
 

@@ -14,15 +14,26 @@ export const IS_SETTLED = `r.dispatch_status in (${texts(SETTLED)})`;
 const journals: AuditCheck = {
   name: "journal_sums_to_zero",
   of: "entry_row",
-  sql: () => `select subject as id, format('%s is off by %s %s', cause, sum(amount_minor), currency) as what
+  sql: () => `select subject as id, format('%s is off by %s %s', cause, sum(amount_minor), currency) as what,
+      format('%s %s %s', cause, sum(amount_minor), currency) as figure
     from entry_row group by subject, cause, currency having sum(amount_minor) <> 0`,
 };
 
 const trialBalance: AuditCheck = {
   name: "trial_balance_is_zero",
   of: "account_row",
-  sql: () => `select a.currency as id, format('all balances add up to %s', sum(${SIGNED})) as what
+  sql: () => `select a.currency as id, format('all balances add up to %s', sum(${SIGNED})) as what,
+      sum(${SIGNED})::text as figure
     from account_row a group by a.currency having sum(${SIGNED}) <> 0`,
+};
+
+/** An event that moves nothing posts nothing. */
+const lines: AuditCheck = {
+  name: "journal_has_lines",
+  of: "entry_row",
+  sql: () => `select subject as id, format('%s has %s lines, %s of them zero', cause, count(*),
+      count(*) filter (where amount_minor = 0)) as what, cause as figure
+    from entry_row group by subject, cause having count(*) < 2 or bool_or(amount_minor = 0)`,
 };
 
 /** The sum of the entries of each account: what the mark knows, and what came after it. */
@@ -39,7 +50,8 @@ const balances: AuditCheck = {
   of: "account_row",
   sql: (
     mark,
-  ) => `select id, format('the balance is %s, the entries add up to %s (debit positive)', signed, folded) as what
+  ) => `select id, format('the balance is %s, the entries add up to %s (debit positive)', signed, folded) as what,
+      (signed - folded)::text as figure
     from (${foldOf(mark === null)}) f where signed <> folded`,
 };
 
@@ -82,6 +94,43 @@ const holds: AuditCheck = {
           where m.organization_id = $1 and m.subject = r.id and m.status = 'open' and m.reason = 'partly_paid')))`,
 };
 
+/** What was taken from a hold, paid or earned, and what of it was given back, are as they were posted. */
+const posted: AuditCheck = {
+  name: "hold_fits_entries",
+  of: "invoice_row",
+  sql: () => `with line as (
+      select p.request_id, e.cause, e.account_id, e.amount_minor from payout_row p
+      join bursar.entry e on e.organization_id = $1 and e.subject = p.key and starts_with(e.account_id, 'reserved:')
+      union all
+      select i.request_id, e.cause, e.account_id, -e.amount_minor from invoice_row i
+      join bursar.entry e on e.organization_id = $1 and e.subject = i.request_id and e.cause = 'settled'
+      where not starts_with(e.account_id, 'reserved:')),
+    told as (select request_id,
+        coalesce(sum(amount_minor) filter (where not starts_with(account_id, 'available:')), 0) as posted,
+        coalesce(sum(amount_minor) filter (where starts_with(account_id, 'available:')), 0) as released
+      from line group by request_id)
+    select i.key as id, format('posted %s, released %s; by the entries %s and %s', i.posted_minor, i.released_minor,
+      coalesce(t.posted, 0), coalesce(t.released, 0)) as what
+    from invoice_row i left join told t on t.request_id = i.request_id
+    where i.posted_minor <> coalesce(t.posted, 0) or i.released_minor <> coalesce(t.released, 0)`,
+};
+
+/** A commission is earned on what was paid, and given back on what came back, never more than was earned. */
+const commission: AuditCheck = {
+  name: "commission_fits_entries",
+  of: "invoice_row",
+  sql: () => `select i.key as id, format('earned %s, given back %s; by the entries %s and %s', i.processed_fee_minor,
+      i.refunded_fee_minor, coalesce(e.earned, 0), coalesce(e.returned, 0)) as what
+    from invoice_row i left join (select i.key, -sum(e.amount_minor) filter (where e.amount_minor < 0) as earned,
+        sum(e.amount_minor) filter (where e.amount_minor > 0) as returned from invoice_row i
+      join bursar.entry e on e.organization_id = $1 and e.subject = i.request_id
+        and starts_with(e.account_id, 'commission:') group by i.key) e on e.key = i.key
+    where i.processed_fee_minor <> coalesce(e.earned, 0) or i.refunded_fee_minor <> coalesce(e.returned, 0)
+      or i.refunded_fee_minor > i.processed_fee_minor
+      or (i.processed_fee_minor > 0 and i.processed_service_minor = 0)
+      or (i.refunded_fee_minor > 0 and i.refunded_minor = 0)`,
+};
+
 /** Needs every invoice, and so is looked at only when everything is. */
 const reserved: AuditCheck = {
   name: "reserved_is_open_holds",
@@ -89,7 +138,8 @@ const reserved: AuditCheck = {
   sql: (mark) =>
     mark !== null
       ? null
-      : `select a.id, format('%s is reserved, open holds are %s', a.balance_minor, coalesce(h.open, 0)) as what
+      : `select a.id, format('%s is reserved, open holds are %s', a.balance_minor, coalesce(h.open, 0)) as what,
+      (a.balance_minor - coalesce(h.open, 0))::text as figure
     from account_row a left join (
       select website_id, currency, sum(held_minor - posted_minor - released_minor) as open
       from invoice_row group by website_id, currency) h on h.website_id = a.owner and h.currency = a.currency
@@ -111,21 +161,26 @@ const inFlight: AuditCheck = {
 const entrySequences: AuditCheck = {
   name: "entries_without_gap",
   of: "entry_row",
-  sql: (mark) => `select s.sequence::text as id, format('entry %s follows %s', s.sequence, s.before) as what
+  sql: (mark) => `select s.sequence::text as id, format('entry %s follows %s', s.sequence, s.before) as what,
+      '' as figure
     from (select sequence, lag(sequence, 1, ${mark?.entrySequence ?? 0}::bigint) over (order by sequence) as before
       from entry_row) s where s.sequence <> s.before + 1
-    union all select 'last', format('%s entries are counted, the last one is %s', l.entry_sequence, e.last)
+    union all select 'last', format('%s entries are counted, the last one is %s', l.entry_sequence, e.last),
+      (l.entry_sequence - e.last)::text
     from lock_row l, (select coalesce(max(sequence), ${mark?.entrySequence ?? 0}) as last from entry_row) e
     where l.entry_sequence <> e.last`,
 };
 
 export const LEDGER_CHECKS: readonly AuditCheck[] = [
   journals,
+  lines,
   trialBalance,
   balances,
   floors,
   accounts,
   holds,
+  posted,
+  commission,
   reserved,
   inFlight,
   entrySequences,

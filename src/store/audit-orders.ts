@@ -26,6 +26,28 @@ const arithmetic: AuditCheck = {
       or r.available_minor < 0 or r.available_minor > r.amount_minor`,
 };
 
+/** What an amount in the service's currency is in the account's, of the invoice `i`. */
+const shareOf = (serviceMinor: string): string =>
+  `div(i.amount_minor * ${serviceMinor}, nullif(i.service_amount_minor, 0))`;
+
+/**
+ * What an invoice paid and got back is what its payouts did, less what stands in suspense or has cost us; in the
+ * account's currency it is the share of that at the frozen rate, rounded down (`shareOf` of core/settlement.ts).
+ */
+const invoiceSums: AuditCheck = {
+  name: "invoice_adds_up",
+  of: "invoice_row",
+  sql: () => `select i.key as id, format('paid %s (%s), refunded %s (%s); by its payouts %s are paid and not back',
+      i.processed_service_minor, i.processed_minor, i.refunded_service_minor, i.refunded_minor,
+      coalesce(s.paid, 0)) as what
+    from invoice_row i left join (select p.request_id,
+        sum(p.processed_minor - p.returned_minor - p.incident_minor - p.loss_minor) as paid
+      from payout_row p group by p.request_id) s on s.request_id = i.request_id
+    where i.processed_service_minor - i.refunded_service_minor <> coalesce(s.paid, 0)
+      or i.processed_minor is distinct from ${shareOf("i.processed_service_minor")}
+      or i.refunded_minor is distinct from ${shareOf("i.refunded_service_minor")}`,
+};
+
 /** A payout that late news has revived may find its part taken: only the first of them is new money. */
 const openParts: AuditCheck = {
   name: "open_part_is_open_payout",
@@ -158,6 +180,7 @@ const belongings: AuditCheck = {
 
 export const ORDER_CHECKS: readonly AuditCheck[] = [
   arithmetic,
+  invoiceSums,
   openParts,
   attempts,
   sends,

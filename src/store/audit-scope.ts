@@ -4,6 +4,8 @@
  */
 import type { AccountKind } from "../core/ledger.ts";
 import { PAYOUT_MEANING, PAYOUT_STATUSES, type PayoutClass, type PayoutStatus } from "../core/payout.ts";
+import { sqlName } from "./describe.ts";
+import { TABLE_NAMES } from "./tables.ts";
 
 /** Up to where the last audit came; null: everything is looked at. */
 export interface AuditMark {
@@ -22,9 +24,15 @@ export type AuditSet =
   | "history_row"
   | "entry_row"
   | "account_row"
-  | "counter_row";
+  | "act_row"
+  | "counter_row"
+  | "book_row"
+  | "table_row";
 
-/** One rule. Its SQL selects the breaches as (id text, what text). */
+/**
+ * One rule. Its SQL selects the breaches as (id text, what text). Where an id names more than one row, as a currency
+ * does, `figure` says how far it is off: another figure is another breach. It stays as it is while the book goes on.
+ */
 export interface AuditCheck {
   readonly name: string;
   readonly of: AuditSet;
@@ -81,12 +89,18 @@ export function isAwaited(kind: string, key: string): string {
 export const HAS_INCIDENT = `exists (select from bursar.moderation_item m
   where m.organization_id = $1 and m.subject = p.key and m.is_incident)`;
 
-/** What everything is about that changed after the mark. Ids are cast here: a cast would keep an index from being used. */
+/**
+ * What everything is about that changed after the mark, or that has a wake-up or an open part. Ids are cast here: a
+ * cast would keep an index from being used.
+ */
 const headsAfter = ({ historySequence }: AuditMark): string => `
-  head as materialized (select kind, subject from bursar.history
-    where organization_id = $1 and sequence > ${historySequence} group by kind, subject),
+  head as materialized (
+    select kind, subject from bursar.history where organization_id = $1 and sequence > ${historySequence}
+    union select kind, subject from bursar.work
+      where organization_id = $1 and kind in ('invoice', 'request', 'payout')),
   head_payout as materialized (select subject::uuid as id from head where kind = 'payout'),
   head_invoice as materialized (select subject::uuid as id from head where kind = 'invoice'),
+  head_act as materialized (select subject::uuid as id from head where kind = 'act'),
   touched as materialized (
     select subject as id from head where kind = 'request'
     union select p.request_id from head_payout h join bursar.payout p on p.organization_id = $1 and p.id = h.id
@@ -101,6 +115,8 @@ const headsAfter = ({ historySequence }: AuditMark): string => `
     select id from head_invoice union select invoice_id from request_row where invoice_id is not null),
   invoice_row as materialized (select i.*, i.id::text as key from touched_invoice t
     join bursar.invoice i on i.organization_id = $1 and i.id = t.id),
+  act_row as materialized (select a.* from head_act h
+    join bursar.moderation_act a on a.organization_id = $1 and a.id = h.id),
   history_row as materialized (select h.* from head t cross join lateral (select * from bursar.history h
     where h.organization_id = $1 and h.subject = t.subject and h.kind = t.kind offset 0) h)`;
 
@@ -114,13 +130,17 @@ const EVERYTHING = `
   request_row as not materialized (select * from bursar.request where organization_id = $1),
   payout_row as not materialized (select p.*, p.id::text as key from bursar.payout p where organization_id = $1),
   invoice_row as not materialized (select i.*, i.id::text as key from bursar.invoice i where organization_id = $1),
+  act_row as not materialized (select * from bursar.moderation_act where organization_id = $1),
   history_row as not materialized (select * from bursar.history where organization_id = $1),
   entry_row as not materialized (select * from bursar.entry where organization_id = $1)`;
+
+const TABLES_IN_SQL = `select unnest(array[${texts(TABLE_NAMES.map(sqlName))}]) as name`;
 
 /** The sets as common table expressions; PostgreSQL runs only those that a query uses. */
 export function scopeOf(mark: AuditMark | null): string {
   const rows = mark === null ? EVERYTHING : `${headsAfter(mark)},${entriesAfter(mark)}`;
   return `with lock_row as (select * from bursar.organization_lock where organization_id = $1),
   account_row as not materialized (select * from bursar.ledger_account where organization_id = $1),
-  counter_row as (select unnest(array['invoice', 'request', 'payout']) as kind),${rows}`;
+  counter_row as (select unnest(array['invoice', 'request', 'payout']) as kind),
+  book_row as (select * from bursar.organization where id = $1), table_row as (${TABLES_IN_SQL}),${rows}`;
 }

@@ -5,13 +5,19 @@
  */
 import { Client, type ClientConfig } from "pg";
 import { assert } from "../core/result.ts";
+import { GUARD_CHECKS } from "./audit-guards.ts";
 import { HISTORY_CHECKS } from "./audit-history.ts";
 import { foldOf, LEDGER_CHECKS } from "./audit-ledger.ts";
 import { ORDER_CHECKS } from "./audit-orders.ts";
 import { type AuditCheck, type AuditMark, type AuditSet, scopeOf } from "./audit-scope.ts";
 
 /** Every check, in the order in which they are reported. */
-export const AUDIT_CHECKS: readonly AuditCheck[] = [...LEDGER_CHECKS, ...ORDER_CHECKS, ...HISTORY_CHECKS];
+export const AUDIT_CHECKS: readonly AuditCheck[] = [
+  ...GUARD_CHECKS,
+  ...LEDGER_CHECKS,
+  ...ORDER_CHECKS,
+  ...HISTORY_CHECKS,
+];
 
 /** As many breaches of a check are named; all are counted. */
 export const BREACHES_MAX = 100;
@@ -20,6 +26,14 @@ export interface Breach {
   /** What is wrong: the id of a payout, a request, an account, or the number of a row. */
   readonly id: string;
   readonly what: string;
+  /** How far it is off, where the id does not say which breach it is (`AuditCheck`). */
+  readonly figure?: string;
+}
+
+/** A check that found something, and how much. */
+export interface Broken {
+  readonly check: string;
+  readonly breaches: number;
 }
 
 export interface CheckResult {
@@ -45,13 +59,23 @@ export interface AuditReport {
   readonly time: number;
   readonly breaches: number;
   readonly checks: readonly CheckResult[];
+  /** After an incremental audit: what the last full one found. It stands until a full one finds nothing. */
+  readonly unrepaired: readonly Broken[];
   readonly shutGates: readonly ShutGate[];
   readonly ms: number;
 }
 
+/** An organization, and when its last full audit was. Times are the database's, milliseconds since 1970. */
+export interface AuditedBook {
+  readonly organizationId: string;
+  readonly now: number;
+  /** Null: there was none. */
+  readonly lastFull: { readonly time: number; readonly isClean: boolean } | null;
+}
+
 export interface Auditor {
-  /** Every organization's id, in order. */
-  organizations(): Promise<readonly string[]>;
+  /** Every organization, in the order of ids. */
+  books(): Promise<readonly AuditedBook[]>;
   /**
    * Audits one organization; one that does not exist is null. `isFull`: everything from the beginning, which is also
    * done where there is no mark to begin at.
@@ -83,8 +107,12 @@ interface Snapshot extends AuditMark {
   readonly time: number;
 }
 
-const LOCK_COLUMNS = `history_sequence::float8 as "historySequence", entry_sequence::float8 as "entrySequence",
-  invoice_count::float8 as "invoiceCount", request_count::float8 as "requestCount", payout_count::float8 as "payoutCount"`;
+const COUNTER_NAMES = ["history_sequence", "entry_sequence", "invoice_count", "request_count", "payout_count"];
+
+/** Zeros where there is no row: a book without its lock row is audited from the beginning. */
+const COUNTERS = COUNTER_NAMES.map(
+  (name) => `coalesce(${name}, 0)::float8 as "${name.replace(/_(.)/, (_, letter: string) => letter.toUpperCase())}"`,
+).join(", ");
 
 async function begin(client: Client, organizationId: string): Promise<void> {
   await client.query("begin isolation level repeatable read read only");
@@ -93,8 +121,8 @@ async function begin(client: Client, organizationId: string): Promise<void> {
 
 async function readSnapshot(client: Client, organizationId: string): Promise<Snapshot | null> {
   const { rows } = await client.query<Snapshot>(
-    `select ${LOCK_COLUMNS}, extract(epoch from clock_timestamp())::float8 * 1000 as time
-     from bursar.organization_lock where organization_id = $1`,
+    `select ${COUNTERS}, extract(epoch from clock_timestamp())::float8 * 1000 as time
+     from bursar.organization o left join bursar.organization_lock l on l.organization_id = o.id where o.id = $1`,
     [organizationId],
   );
   return rows[0] ?? null;
@@ -103,7 +131,7 @@ async function readSnapshot(client: Client, organizationId: string): Promise<Sna
 /** A mark ahead of the book is of a book that was restored since: then everything is looked at again. */
 async function readMark(client: Client, organizationId: string, now: Snapshot): Promise<AuditMark | null> {
   const { rows } = await client.query<AuditMark>(
-    `select ${LOCK_COLUMNS} from bursar.audit_mark where organization_id = $1`,
+    `select ${COUNTERS} from bursar.audit_mark where organization_id = $1`,
     [organizationId],
   );
   const mark = rows[0] ?? null;
@@ -113,6 +141,9 @@ async function readMark(client: Client, organizationId: string, now: Snapshot): 
 }
 
 const COUNTED_SETS: readonly AuditSet[] = [
+  "book_row",
+  "table_row",
+  "act_row",
   "request_row",
   "payout_row",
   "invoice_row",
@@ -143,7 +174,7 @@ async function runCheck(client: Client, organizationId: string, text: string): P
 function checkText(sql: string, mark: AuditMark | null): string {
   return `${scopeOf(mark)}, breach as materialized (${sql})
     select (select count(*)::float8 from breach) as breaches,
-      (select json_agg(b) from (select id, what from breach order by id limit ${BREACHES_MAX}) b) as found`;
+      (select json_agg(b) from (select * from breach order by id, what limit ${BREACHES_MAX}) b) as found`;
 }
 
 async function runChecks(client: Client, organizationId: string, mark: AuditMark | null): Promise<CheckResult[]> {
@@ -207,6 +238,39 @@ async function keepMark(client: Client, organizationId: string, what: { at: Snap
   await client.query("commit");
 }
 
+/** What a full audit found, and when: the next one is due by it. Of two at the same time the one that saw more stays. */
+async function keepFull(
+  client: Client,
+  organizationId: string,
+  what: { time: number; broken: readonly Broken[] },
+): Promise<void> {
+  const { time, broken } = what;
+  await client.query(
+    `insert into bursar.audit_full values ($1, to_timestamp($2::float8 / 1000), $3)
+     on conflict (organization_id) do update set "time" = excluded."time", broken = excluded.broken
+     where audit_full."time" <= excluded."time" or audit_full."time" > clock_timestamp()`,
+    [organizationId, time, JSON.stringify(broken)],
+  );
+}
+
+async function readUnrepaired(client: Client, organizationId: string): Promise<readonly Broken[]> {
+  const { rows } = await client.query<{ broken: readonly Broken[] }>(
+    "select broken from bursar.audit_full where organization_id = $1",
+    [organizationId],
+  );
+  return rows[0]?.broken ?? [];
+}
+
+async function readBooks(client: Client): Promise<readonly AuditedBook[]> {
+  const { rows } = await client.query<AuditedBook>(
+    `select o.id as "organizationId", extract(epoch from clock_timestamp())::float8 * 1000 as now,
+       case when f.organization_id is not null then json_build_object('time', extract(epoch from f."time")::float8 * 1000,
+         'isClean', f.broken = '[]') end as "lastFull"
+     from bursar.organization o left join bursar.audit_full f on f.organization_id = o.id order by o.id`,
+  );
+  return rows;
+}
+
 async function audit(client: Client, organizationId: string, isFull: boolean): Promise<AuditReport | null> {
   const began = performance.now();
   await begin(client, organizationId);
@@ -216,26 +280,25 @@ async function audit(client: Client, organizationId: string, isFull: boolean): P
     return null;
   }
   const mark = isFull ? null : await readMark(client, organizationId, at);
+  const scope = mark === null ? "full" : "incremental";
   const checks = await runChecks(client, organizationId, mark);
-  const breaches = checks.reduce((sum, check) => sum + check.breaches, 0);
+  const broken = checks.filter((each) => each.breaches > 0).map(({ check, breaches }) => ({ check, breaches }));
+  const breaches = broken.reduce((sum, check) => sum + check.breaches, 0);
+  const unrepaired = scope === "full" ? [] : await readUnrepaired(client, organizationId);
   const shutGates = await readShutGates(client, organizationId);
   const sums = breaches === 0 ? await readSums(client, organizationId, mark) : null;
   await client.query("commit");
+  if (scope === "full") await keepFull(client, organizationId, { time: at.time, broken });
   // A breach keeps the mark where it is: it is found again until it is repaired.
   if (sums !== null) await keepMark(client, organizationId, { at, sums });
-  const scope = mark === null ? "full" : "incremental";
   const ms = Math.round(performance.now() - began);
-  return { organizationId, scope, time: Math.round(at.time), breaches, checks, shutGates, ms };
+  return { organizationId, scope, time: Math.round(at.time), breaches, checks, unrepaired, shutGates, ms };
 }
 
 /** `config`: how the application role connects. A connection is made for each audit and closed after it. */
 export function openAuditor(config: ClientConfig): Auditor {
   return {
-    organizations: () =>
-      withSession(config, async (client) => {
-        const { rows } = await client.query<{ id: string }>("select id from bursar.organization order by id");
-        return rows.map(({ id }) => id);
-      }),
+    books: () => withSession(config, readBooks),
     audit: (organizationId, { isFull }) => withSession(config, (client) => audit(client, organizationId, isFull)),
   };
 }

@@ -10,7 +10,7 @@ import { parse } from "yaml";
 import { AuditWatch } from "../../src/cli/audit-watch.ts";
 import { openGate } from "../../src/engine/commands/gates.ts";
 import { createBook } from "../../src/engine/provision.ts";
-import { realClock, realRng, realTimer } from "../../src/engine/real.ts";
+import { realRng, realTimer } from "../../src/engine/real.ts";
 import { Vault } from "../../src/engine/vault.ts";
 import { Metrics } from "../../src/http/metrics.ts";
 import { AUDIT_CHECKS, type Auditor, type AuditReport, openAuditor } from "../../src/store/audit.ts";
@@ -185,23 +185,28 @@ interface Watched {
   readonly watch: AuditWatch;
   readonly metrics: Metrics;
   readonly log: Record<string, unknown>[];
+  /** Of each audit of the book: full or incremental. */
+  readonly scopes: string[];
 }
 
 function watched(auditor: Auditor = openAuditor(world.database.appConfig)): Watched {
   const metrics = new Metrics();
   const log: Record<string, unknown>[] = [];
+  const scopes: string[] = [];
   const note = (details: object, message?: string): void => void log.push({ ...details, message });
   const watch = new AuditWatch({
     auditor,
     engine: world.engine,
-    clock: realClock,
     timer: realTimer,
     log: { error: note, info: note, warn: note },
     minutes: 5,
-    onReport: metrics.onAudit,
+    onReport: (report) => {
+      if (report.organizationId === world.book) scopes.push(report.scope);
+      metrics.onAudit(report);
+    },
     onRound: metrics.onAuditRound,
   });
-  return { watch, metrics, log };
+  return { watch, metrics, log, scopes };
 }
 
 /** How many audits must have run while orders are written. */
@@ -270,6 +275,129 @@ describe("the audit of a running process", () => {
     );
   });
 
+  const openAgain = async (reason: string): Promise<void> => {
+    const opened = await world.engine.run(
+      world.book,
+      openGate,
+      { providerAccountId: null, currency: null, reason },
+      { actor: "test" },
+    );
+    assert.ok(opened.ok);
+  };
+
+  test("shuts the gate again when a breach has grown, and not while the book goes on around it", async () => {
+    const { watch } = watched();
+    await miscount(1);
+    await watch.runRound();
+    assert.equal(await gateOf(), "shut");
+    await openAgain("seen");
+    world.provider.answer = (each) => said(each, "paid");
+    const { body } = await order("goes-on");
+    await world.until(statusOf(body["id"]), (invoice) => invoice["status"] === "processed");
+    await watch.runRound();
+    assert.equal(await gateOf(), "open", "other counts, the same breach");
+    await miscount(1);
+    await watch.runRound();
+    assert.equal(await gateOf(), "shut", "one more is not counted");
+    await miscount(-2);
+    await openAgain("repaired");
+  });
+
+  test("shuts the gate again for a breach beyond those that are named", async () => {
+    const { watch } = watched();
+    const spoil = (from: number, to: number) =>
+      owner.query(
+        `insert into bursar.open_part select $1, 'nothing', n, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid
+         from generate_series($2::int, $3::int) n`,
+        [world.book, from, to],
+      );
+    await spoil(1, 150);
+    await watch.runRound();
+    assert.equal(await gateOf(), "shut");
+    await openAgain("seen");
+    await watch.runRound();
+    assert.equal(await gateOf(), "open");
+    await spoil(151, 151);
+    await watch.runRound();
+    assert.equal(await gateOf(), "shut");
+    await owner.query("delete from bursar.open_part where request_id = 'nothing'");
+    await openAgain("repaired");
+  });
+
+  /** As if the last full audit had been so much earlier. */
+  const longAgo = (minutes: number) =>
+    owner.query(
+      "update bursar.audit_full set time = time - make_interval(mins => $1::int) where organization_id = $2",
+      [minutes, world.book],
+    );
+
+  test("audits everything once a day, however often it is started anew", async () => {
+    const first = watched();
+    await longAgo(24 * 60);
+    await first.watch.runRound();
+    await first.watch.runRound();
+    assert.deepEqual(first.scopes, ["full", "incremental"]);
+    const second = watched();
+    await second.watch.runRound();
+    assert.deepEqual(second.scopes, ["incremental"], "it was done a moment ago");
+    await longAgo(24 * 60);
+    const third = watched();
+    await third.watch.runRound();
+    assert.deepEqual(third.scopes, ["full"]);
+  });
+
+  test("shows what only a full audit finds until it is repaired, across starts", async () => {
+    const spoil = (by: number) =>
+      owner.query(
+        `update bursar.request set overpaid_minor = overpaid_minor + $1
+         where id = (select request_id from bursar.invoice where reference_id = 'one')`,
+        [by],
+      );
+    const shown = async ({ metrics }: Watched): Promise<string | undefined> =>
+      /^bursar_audit_breaches\{check="request_adds_up"\} (\d+)$/m.exec(await metrics.text(world))?.[1];
+    const round = async (): Promise<Watched> => {
+      const next = watched();
+      await next.watch.runRound();
+      return next;
+    };
+    await spoil(1);
+    await longAgo(24 * 60);
+    const found = await round();
+    assert.deepEqual([found.scopes[0], await shown(found), await gateOf()], ["full", "1", "shut"]);
+    await openAgain("seen");
+    const afterwards = await round();
+    assert.deepEqual([afterwards.scopes, await shown(afterwards), await gateOf()], [["incremental"], "1", "open"]);
+    const told = await bursar(["audit", "--organization", world.book]);
+    assert.equal(told.code, 1, told.errors);
+    assert.match(told.output, /^request_adds_up: 1 found by the last full audit$/m);
+    await longAgo(60);
+    const again = await round();
+    assert.deepEqual([again.scopes[0], await shown(again)], ["full", "1"], "looked at again after an hour");
+    await spoil(-1);
+    await longAgo(60);
+    const repaired = await round();
+    assert.deepEqual([repaired.scopes[0], await shown(repaired)], ["full", "0"]);
+    const last = await round();
+    assert.deepEqual([last.scopes, await shown(last)], [["incremental"], "0"]);
+    await openAgain("repaired");
+  });
+
+  test("tells of an organization without its lock row, and goes on with the others", async () => {
+    await owner.query("insert into bursar.organization values ('org_aaa', 'Lost', '\\x00', now())");
+    const { watch, metrics, scopes, log } = watched();
+    await watch.runRound();
+    await owner.query("delete from bursar.audit_full where organization_id = 'org_aaa'");
+    await owner.query("delete from bursar.organization where id = 'org_aaa'");
+    const text = await metrics.text(world);
+    assert.match(text, /^bursar_audit_breaches\{check="lock_row_is_there"\} 1$/m);
+    assert.doesNotMatch(text, /^bursar_audit_last_success_timestamp_seconds 0$/m);
+    assert.equal(scopes.length, 1, "the book after it was audited");
+    assert.deepEqual(
+      log.map(({ message }) => message),
+      ["the audit found breaches", "the gate could not be shut"],
+    );
+  });
+
   test("finds nothing while orders are written", async () => {
     const auditor = openAuditor(world.database.appConfig);
     const state = { isOver: false, audits: 0 };
@@ -294,17 +422,19 @@ describe("the audit of a running process", () => {
     assert.ok(state.audits >= AUDITS && looked > 100, `${state.audits} audits of ${looked} rows`);
   });
 
-  test("keeps what only a full audit sees until the next full one, and tells a round that failed", async () => {
+  test("shows what the last full audit found, and tells a round that failed", async () => {
     const own = new Metrics();
-    const audit = (scope: "full" | "incremental", check: string, breaches: number) =>
-      own.onAudit({ organizationId: "org_x", scope, checks: [{ check, breaches }], shutGates: [] });
-    audit("full", "reserved_is_open_holds", 2);
-    audit("incremental", "counters_count", 0);
-    assert.match(await own.text(world), /^bursar_audit_breaches\{check="reserved_is_open_holds"\} 2$/m);
-    audit("full", "reserved_is_open_holds", 0);
-    assert.match(await own.text(world), /^bursar_audit_breaches\{check="reserved_is_open_holds"\} 0$/m);
+    const audited = { organizationId: "org_x", shutGates: [] };
+    const [checks, unrepaired] = [
+      [{ check: "counters_count", breaches: 0 }],
+      [{ check: "request_adds_up", breaches: 2 }],
+    ];
+    own.onAudit({ ...audited, checks, unrepaired });
+    assert.match(await own.text(world), /^bursar_audit_breaches\{check="request_adds_up"\} 2$/m);
+    own.onAudit({ ...audited, checks: [...checks, { check: "request_adds_up", breaches: 0 }], unrepaired: [] });
+    assert.match(await own.text(world), /^bursar_audit_breaches\{check="request_adds_up"\} 0$/m);
 
-    const away = { organizations: () => Promise.reject(new Error("away")), audit: () => Promise.resolve(null) };
+    const away = { books: () => Promise.reject(new Error("away")), audit: () => Promise.resolve(null) };
     const { watch, metrics, log } = watched(away);
     await watch.runRound();
     assert.equal(log.length, 1);

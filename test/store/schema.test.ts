@@ -26,7 +26,7 @@ async function list(text: string, values: readonly unknown[] = []): Promise<stri
 }
 
 /** Tables of the system's own, which hold nothing of an order. */
-const SYSTEM_TABLES = ["epoch", "epoch_act", "migration", "audit_mark", "audit_balance"];
+const SYSTEM_TABLES = ["epoch", "epoch_act", "migration", "audit_mark", "audit_balance", "audit_full"];
 
 const inSql = (names: readonly string[]): string => names.map(sqlName).join(", ");
 const tenants = TABLE_NAMES.filter((name) => tableOf(name).scope === "tenant");
@@ -178,7 +178,7 @@ describe("the application role", () => {
     const expected = TABLE_NAMES.flatMap((name) =>
       privilegesOf(tableOf(name)).map((each) => `${sqlName(name)} ${each}`),
     );
-    const marks = ["audit_mark", "audit_balance"].flatMap((name) =>
+    const marks = ["audit_mark", "audit_balance", "audit_full"].flatMap((name) =>
       ["select", "insert", "update"].map((each) => `${name} ${each}`),
     );
     deepEqual((await granted(APP_ROLE)).sort(), [...expected, ...marks, "epoch select"].sort());
