@@ -86,6 +86,8 @@ function setupOf(): Setup {
     callbackId: name,
     gate: "open",
     gateReason: null,
+    addressedTime: null,
+    addressedEpoch: null,
   });
   const deposit = (name: string) =>
     ({

@@ -17,6 +17,18 @@ export interface SendTruth {
   readonly waitWindowMs: number | null;
   readonly isInquiryComplete: boolean;
   readonly inquiryScheduleMs: readonly number[];
+  /** When the account was last given another address, settings or credentials; null: not since it was made. */
+  readonly addressedTime: number | null;
+  /** The epoch of the database in which that was done. */
+  readonly addressedEpoch: number | null;
+}
+
+/**
+ * Whether what left at this instant, milliseconds since 1970, went where the provider is asked now, and as whom. A
+ * change in the same instant may have come after it.
+ */
+export function isAddressKept(truth: Pick<SendTruth, "addressedTime">, leftTime: number | null): boolean {
+  return truth.addressedTime === null || (leftTime !== null && leftTime > truth.addressedTime);
 }
 
 interface Unsure {
@@ -80,6 +92,12 @@ export function openUnknown(draft: Draft, id: string, resolution: Resolution): v
     isIncident: false,
     details: { resolution },
   });
+}
+
+/** What was answered proves nothing: it stays unknown, and a person must find out. */
+export function tellUnknown(draft: Draft, id: string): void {
+  flag(draft, id);
+  openUnknown(draft, id, payoutOf(draft, id).resolution ?? "UNKNOWN");
 }
 
 /** Nobody of ours has sent it, and yet a provider speaks of it: it is not sent any more, and a person must look. */

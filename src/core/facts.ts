@@ -3,13 +3,13 @@
  * keeps the evidence. Anything about another order is no fact (docs/domain.md, Payout).
  */
 import type { Answer } from "./answer.ts";
-import { flag, hearUnsure, holdUnsent, inquireLater, type SendTruth, said, unflag } from "./doubt.ts";
+import { flag, hearUnsure, holdUnsent, inquireLater, type SendTruth, said, tellUnknown, unflag } from "./doubt.ts";
 import { max, min } from "./money.ts";
 import type { Evidence, Operation, Payout, PayoutStatus } from "./payout.ts";
 import { PAYOUT, PAYOUT_MEANING } from "./payout.ts";
 import { type Fact, resolutionRow } from "./resolution.ts";
 import { assert } from "./result.ts";
-import { isReversalLost, isStillReversing, leaveReversal } from "./reversal-rules.ts";
+import { isReversalElsewhere, isReversalLost, isStillReversing, leaveReversal } from "./reversal-rules.ts";
 import { endFlight, postPaid, postReturned } from "./settlement.ts";
 import { type Draft, movePayout, patchPayout, patchRequest, payoutOf, wakePayout } from "./story.ts";
 
@@ -143,12 +143,14 @@ export function hearFact(draft: Draft, id: string, heard: Heard, truth: SendTrut
     unflag(draft, id);
     movePayout(draft, id, payout.status === "REVOKING" ? "REVOKE_FAILED" : "CANCEL_FAILED");
     leaveReversal(draft, id);
-  } else if (isOldNews(payout, answer)) {
-    unflag(draft, id);
   } else {
-    const skipped = skippedReturn(payout, answer);
-    if (skipped !== null) takeFact(draft, id, { ...heard, answer: skipped });
-    takeFact(draft, id, heard);
+    if (isReversalElsewhere(payout, heard, truth)) tellUnknown(draft, id);
+    else unflag(draft, id);
+    if (!isOldNews(payout, answer)) {
+      const skipped = skippedReturn(payout, answer);
+      if (skipped !== null) takeFact(draft, id, { ...heard, answer: skipped });
+      takeFact(draft, id, heard);
+    }
   }
   inquireLater(draft, id, truth);
 }
@@ -165,7 +167,6 @@ function takeFact(draft: Draft, id: string, heard: Heard): void {
     resolution: answer.resolution,
     resolutionOf: operation === "inquire" ? "process" : operation,
   });
-  unflag(draft, id);
   for (const to of walkOf(payout, heard)) step(draft, id, to, heard);
   // What is paid may grow while the rest may still come, and after success: the provider's figure is the truth.
   const after = payoutOf(draft, id);

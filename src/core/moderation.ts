@@ -1,7 +1,7 @@
 /** What a person may do about an order that the machine leaves alone (docs/domain.md, Moderation). */
 import type { Answer } from "./answer.ts";
 import { advance, askForEnd, continueOrder } from "./dispatch.ts";
-import { type SendTruth, unflag } from "./doubt.ts";
+import { isAddressKept, type SendTruth, unflag } from "./doubt.ts";
 import { endUnpaid } from "./facts.ts";
 import { hear } from "./news.ts";
 import type { Payout } from "./payout.ts";
@@ -13,7 +13,7 @@ import { leaveReversal } from "./reversal-rules.ts";
 import { awaitsDecision, type Draft, foldPayouts, movePayout, patchPayout, payoutOf, wakePayout } from "./story.ts";
 
 /** Why an act is not possible now. */
-export type ActObstacle = "in_flight" | "in_this_status" | "no_route" | "too_much" | "too_early";
+export type ActObstacle = "in_flight" | "in_this_status" | "no_route" | "too_much" | "too_early" | "readdressed";
 
 /** What a person says became of a payout. `amountMinor`: what was paid or came back in all; null: all of it. */
 export interface Verdict {
@@ -126,6 +126,8 @@ export function repeatPayout(
   if (!isUndecided || !truth.isRepeatHarmless || draft.request.blocked) return "in_this_status";
   const { firstSendTime, lastLeaveTime } = payout;
   if (firstSendTime === null || lastLeaveTime === null || truth.waitWindowMs === null) return "in_this_status";
+  // Elsewhere, or sent by somebody else, the same reference would be a first order.
+  if (!isAddressKept(truth, firstSendTime)) return "readdressed";
   // The provider recognises a repeat for so long; near the end of that nobody should try.
   const isOld = truth.retentionMs === null || draft.now - firstSendTime > (truth.retentionMs * 8) / 10;
   if (isOld) return "in_this_status";

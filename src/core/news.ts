@@ -5,7 +5,16 @@
  */
 import type { Answer } from "./answer.ts";
 import { notNowDelayMs } from "./backoff.ts";
-import { flag, hearUnsure, inquireLater, openUnknown, type SendTruth, said } from "./doubt.ts";
+import {
+  flag,
+  hearUnsure,
+  inquireLater,
+  isAddressKept,
+  openUnknown,
+  type SendTruth,
+  said,
+  tellUnknown,
+} from "./doubt.ts";
 import { differences, endUnpaid, hearFact } from "./facts.ts";
 import type { Operation, Payout, PayoutStatus } from "./payout.ts";
 import { isPlannedOrOpen } from "./payout.ts";
@@ -130,7 +139,10 @@ function hearRefusal(draft: Draft, payout: Payout, answer: Answer, truth: SendTr
   endUnpaid(draft, payout.id, "INVOKE_FAILED", "D1");
 }
 
-/** "Never heard of it" is evidence D3 only after the wait window, and only from a provider that lists everything. */
+/**
+ * "Never heard of it" is evidence D3 only after the wait window, only from a provider that lists everything, and only
+ * where everything was sent that may have arrived.
+ */
 function hearAbsent(draft: Draft, payout: Payout, askedTime: number, truth: SendTruth): void {
   const isAfterWindow =
     truth.waitWindowMs !== null &&
@@ -140,6 +152,12 @@ function hearAbsent(draft: Draft, payout: Payout, askedTime: number, truth: Send
     (payout.status === "INVOKING" || payout.status === "REVOKING" || payout.status === "REVOKE_FAILED") &&
     payout.send !== "answered" &&
     payout.send !== "none";
+  if (isUndecided && !isAddressKept(truth, payout.firstSendTime)) {
+    // It was sent to another address, or as somebody else: a person must find out what became of it there.
+    tellUnknown(draft, payout.id);
+    inquireLater(draft, payout.id, truth);
+    return;
+  }
   if (isUndecided && isAfterWindow && truth.isInquiryComplete) {
     endUnpaid(draft, payout.id, absentEnd(draft, payout), "D3");
     return;

@@ -186,7 +186,8 @@ export function invoke(draft: Draft, id: string, truth: SendTruth): void {
   patchPayout(draft, id, {
     send: "open",
     sends: payout.sends + 1,
-    firstSendTime: payout.firstSendTime ?? draft.now,
+    // Nothing has arrived that all was answered "not now": what counts as the first begins here.
+    firstSendTime: payout.sends === 0 ? draft.now : payout.firstSendTime,
     ...(isFirst ? { inFlightMinor: payout.amountMinor } : {}),
     // The holder drops the request at its lease's end less the margin; not a byte leaves after that.
     lastLeaveTime: draft.now + truth.leaseMs - truth.leaseMarginMs,
@@ -204,7 +205,8 @@ export function adopt(draft: Draft, id: string): void {
   patchPayout(draft, id, {
     send: "unknown",
     sends: 1,
-    firstSendTime: draft.now,
+    // Nobody remembers when. As early as may be: where it was sent to may have changed since.
+    firstSendTime: payout.createdTime,
     lastLeaveTime: draft.now,
     inFlightMinor: payout.amountMinor,
     resolution: "CONNECTION_ERROR",

@@ -190,6 +190,7 @@ export interface Payout {
   readonly inquiries: number;
   /** The last instant at which any request with this reference could have left us. */
   readonly lastLeaveTime: number | null;
+  /** When the first of the requests was committed that may have arrived: what came before was answered *not now*. */
   readonly firstSendTime: number | null;
 
   /** Sent and neither paid nor back, as the ledger has it. */

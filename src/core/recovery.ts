@@ -196,22 +196,38 @@ export function isAnswered(check: Pick<RecoveryCheck, "state">): boolean {
   return check.state === "absent" || check.state === "found";
 }
 
-export type CheckTruth = Pick<SendTruth, "waitWindowMs" | "isInquiryComplete" | "inquiryScheduleMs">;
+export type CheckTruth = Pick<SendTruth, "waitWindowMs" | "isInquiryComplete" | "inquiryScheduleMs" | "addressedEpoch">;
+
+/** When an order was made here, milliseconds since 1970. */
+type OrderTime = Pick<PayoutRequest, "createdTime">;
+
+/**
+ * Whether an account is addressed as it was when the order may have been sent there and forgotten. What this database
+ * knows of the account from before it took over was so when the lost window began: a change in the window is forgotten
+ * as well, and must be made again. So only a change made since then matters, and only for orders of which a database
+ * before it may have known; of a newer order nothing can have been sent before the change. Epochs, not times, are
+ * compared: the window's end may be moved to after a change that was made here (docs/decisions/0013-readdressed.md).
+ */
+function isAddressedAsBefore({ addressedEpoch }: CheckTruth, order: OrderTime): boolean {
+  return addressedEpoch === null || !needsChecks(order, addressedEpoch);
+}
 
 /**
  * What an answer says about a forgotten send. "Not found" counts only where evidence D3 would: from a provider that
- * lists everything, asked when no request of the old database can still arrive. Times in milliseconds since 1970.
+ * lists everything, asked where it may have been sent, when no request of the old database can still arrive. Times in
+ * milliseconds since 1970.
  */
 export function readCheck(
   answer: Answer,
-  asked: { readonly askedTime: number; readonly epoch: number },
+  asked: { readonly askedTime: number; readonly epoch: number; readonly order: OrderTime },
   truth: CheckTruth,
 ): CheckState {
   if (answer.found === "no") {
     const lostEnd = lostEndOf(asked.epoch) ?? 0;
     const { waitWindowMs, isInquiryComplete } = truth;
     const isLateEnough = waitWindowMs !== null && asked.askedTime > lostEnd + waitWindowMs;
-    return isLateEnough && isInquiryComplete ? "absent" : "asked";
+    const isThere = isInquiryComplete && isAddressedAsBefore(truth, asked.order);
+    return isLateEnough && isThere ? "absent" : "asked";
   }
   const isKnown = answer.fact !== "unknown" && answer.fact !== "ignore";
   return answer.found === "yes" || isKnown ? "found" : "asked";
@@ -220,9 +236,10 @@ export function readCheck(
 /** After so many answers that say nothing a person is told. */
 export const PATIENCE = 12;
 
-/** Whether an account's "not found" can ever prove that nothing is there. */
-export function canDeny(truth: CheckTruth, byOurReference: string): boolean {
-  return byOurReference === "yes" && truth.waitWindowMs !== null && truth.isInquiryComplete;
+/** Whether an account's "not found" can ever prove that nothing of an order is there. */
+export function canDeny(truth: CheckTruth, byOurReference: string, order: OrderTime): boolean {
+  const isCertain = truth.waitWindowMs !== null && truth.isInquiryComplete;
+  return byOurReference === "yes" && isCertain && isAddressedAsBefore(truth, order);
 }
 
 /** When a question whose answer did not count is asked again, milliseconds since 1970. */

@@ -1,6 +1,6 @@
 /** When a reversal that was asked for is over, without its having been done. */
 import type { Answer } from "./answer.ts";
-import type { SendTruth } from "./doubt.ts";
+import { isAddressKept, type SendTruth } from "./doubt.ts";
 import type { Payout } from "./payout.ts";
 import type { Fact } from "./resolution.ts";
 import { type Draft, patchPayout, payoutOf } from "./story.ts";
@@ -34,6 +34,21 @@ function isReturnedBefore({ returnedMinor }: Payout, answer: Answer): boolean {
  * window after it could last have left, the provider shows the order as it was before.
  */
 export function isReversalLost(payout: Payout, asked: Asked, truth: SendTruth): boolean {
+  return isLeftAlone(payout, asked, truth) && isReversalAddressKept(payout, truth);
+}
+
+/** The same, shown at another address than the request went to, or to somebody else: that proves nothing. */
+export function isReversalElsewhere(payout: Payout, asked: Asked, truth: SendTruth): boolean {
+  return isLeftAlone(payout, asked, truth) && !isReversalAddressKept(payout, truth);
+}
+
+/** The intent is at most a lease, less its margin, older than the last instant at which the request could have left. */
+function isReversalAddressKept({ reversalTime }: Payout, truth: SendTruth): boolean {
+  const earliest = reversalTime === null ? null : reversalTime - truth.leaseMs + truth.leaseMarginMs;
+  return isAddressKept(truth, earliest);
+}
+
+function isLeftAlone(payout: Payout, asked: Asked, truth: SendTruth): boolean {
   if (payout.reversal !== "unknown" || asked.askedTime === null) return false;
   if (truth.waitWindowMs === null || payout.reversalTime === null) return false;
   return isUntouched(payout, asked) && asked.askedTime > payout.reversalTime + truth.waitWindowMs;

@@ -17,6 +17,10 @@ export interface ProviderAccount {
   readonly callbackId: string;
   readonly gate: "open" | "shut";
   readonly gateReason: string | null;
+  /** When `baseUrl`, `settings` or `credentials` last became others; null: they are as the account was made with. */
+  readonly addressedTime: number | null;
+  /** The epoch of the database in which that was. */
+  readonly addressedEpoch: number | null;
   readonly version: number;
   readonly createdTime: number;
   readonly updatedTime: number;

@@ -32,6 +32,7 @@ import {
   mayDeny,
   readOutcome,
   tellOfSilence,
+  waitForPerson,
 } from "./recovery.ts";
 import type { ProviderSetup } from "./setup.ts";
 import { isDenied, searchesFor } from "./world.ts";
@@ -62,7 +63,7 @@ export function searchBeforeSend(context: Context, draft: Draft, payout: Payout)
   }
   const provider = context.setup.providers.get(search.providerAccountId);
   assert(provider !== undefined, `provider account ${search.providerAccountId}, which is searched, is installed`);
-  if (!mayDeny(provider)) {
+  if (!mayDeny(provider, draft.request)) {
     stop(context, draft, { payout, search });
     return "asked";
   }
@@ -149,7 +150,7 @@ function stop(context: Context, draft: Draft, at: { payout: Payout; search: Part
     about,
     fact,
   });
-  wakePayout(draft, payout.id, draft.request.expiresTime);
+  waitForPerson(draft, payout);
 }
 
 /** Takes the outcome of a question from the holder of its lease. */

@@ -64,15 +64,17 @@ export type BeforeSend = "clear" | "asked" | "held";
  */
 export function checkBeforeSend(context: Context, draft: Draft, payout: Payout): BeforeSend {
   if (!needsChecks(payout, context.moment.epoch)) return "clear";
-  const check = nextCheck(allChecks(context, draft, payout));
+  const checks = allChecks(context, draft, payout);
+  const check =
+    nextCheck(checks.filter((each) => denierOf(context, draft.request, each) !== null)) ?? nextCheck(checks);
   if (check === null) return "clear";
-  const provider = context.setup.providers.get(check.providerAccountId);
-  if (provider === undefined || !mayDeny(provider)) {
-    // Nobody can say whether it was sent there. A person can.
+  const provider = denierOf(context, draft.request, check);
+  if (provider === null) {
+    // Nobody can say whether it was sent there. A person can, who knows by now what all others have said.
     const { providerAccountId, attempt, reference } = check;
     const about = { providerAccountId, attempt, reference, part: payout.part };
     giveToPerson(draft, payout, { reason: "outcome_unknown", about, fact: null });
-    wakePayout(draft, payout.id, draft.request.expiresTime);
+    waitForPerson(draft, payout);
     return "asked";
   }
   if (!context.takeSlot(check.providerAccountId)) return "held";
@@ -82,9 +84,34 @@ export function checkBeforeSend(context: Context, draft: Draft, payout: Payout):
   return "asked";
 }
 
-/** Whether a provider's "not found" can prove that a reference was not sent there. */
-export function mayDeny({ connector: { truth } }: ProviderSetup): boolean {
-  return canDeny(sendTruth(truth), truth.inquiry.byOurReference);
+/** Whether a provider's "not found" can prove that a reference of an order was not sent there. */
+export function mayDeny(provider: ProviderSetup, order: PayoutRequest): boolean {
+  return canDeny(sendTruth(provider), provider.connector.truth.inquiry.byOurReference, order);
+}
+
+/** The account that a question goes to, where its answer can prove that nothing is there. */
+function denierOf(
+  context: Context,
+  order: PayoutRequest,
+  { providerAccountId }: { readonly providerAccountId: string },
+) {
+  const provider = context.setup.providers.get(providerAccountId);
+  return provider !== undefined && mayDeny(provider, order) ? provider : null;
+}
+
+/** How often what a person is to decide about is looked at after its order's lifetime. */
+const PERSON_LOOKS_MS = 60 * 60 * 1000;
+
+/** Leaves a payout alone until its order's lifetime is over, or for an hour where it is. */
+export function waitForPerson(draft: Draft, { id }: Payout): void {
+  wakePayout(draft, id, Math.max(draft.request.expiresTime, draft.now + PERSON_LOOKS_MS));
+}
+
+/** Whether every account that can prove anything about a payout has answered: what is left only a person can know. */
+export function isLeftToPerson(context: Context, request: PayoutRequest, payout: Payout): boolean {
+  const known = checksOf(context, payout.id);
+  const toAsk = questionsAbout(context, request, payout).filter((each) => denierOf(context, request, each) !== null);
+  return toAsk.every((question) => known.some((check) => isAbout(check, question) && isAnswered(check)));
 }
 
 /** Whether everything that is to be asked about a payout in this epoch was answered, whatever the answers were. */
@@ -190,11 +217,12 @@ export interface HeardCheck {
 export function readOutcome(context: Context, draft: Draft, { payout, errand, outcome }: HeardCheck) {
   const provider = context.setup.providers.get(errand.providerAccountId);
   assert(provider !== undefined, `provider account ${errand.providerAccountId}, which was asked, is installed`);
-  const truth = sendTruth(provider.connector.truth);
+  const truth = sendTruth(provider);
   if (outcome.kind !== "answer") return { state: "asked" as const, fact: null, truth };
   const question = questionTo(context, draft, { payout, reference: errand.check.reference });
   const answer = provider.connector.inquire.read(outcome.result, question);
-  return { state: readCheck(answer, errand, truth), fact: answer.fact, truth };
+  const { askedTime, epoch } = errand;
+  return { state: readCheck(answer, { askedTime, epoch, order: draft.request }, truth), fact: answer.fact, truth };
 }
 
 /** Takes the outcome of a check from the holder of its lease. */
@@ -313,8 +341,9 @@ export function noteInquiry(
   if (check === null) return;
   const provider = context.setup.providers.get(payout.providerAccountId);
   assert(provider !== undefined, `the connector of payout ${payout.id} is installed`);
-  const truth = sendTruth(provider.connector.truth);
-  const state = answer === null ? "asked" : readCheck(answer, { askedTime, epoch: context.moment.epoch }, truth);
+  const truth = sendTruth(provider);
+  const asked = { askedTime, epoch: context.moment.epoch, order: draft.request };
+  const state = answer === null ? "asked" : readCheck(answer, asked, truth);
   const tries = check.tries + 1;
   settle(context, { ...check, tries, askedTime }, { state, fact: answer?.fact ?? null });
   // What is over has no schedule of its own.

@@ -1,5 +1,5 @@
 /** What core asks of the world while a story is decided: routes, balances, connectors, slots. */
-import type { PayoutQuery, TruthSheet } from "../connectors/contract.ts";
+import type { PayoutQuery } from "../connectors/contract.ts";
 import type { SendTruth } from "../core/doubt.ts";
 import type { Payout } from "../core/payout.ts";
 import type { Routed, RouteQuestion, World } from "../core/payout-plan.ts";
@@ -11,8 +11,8 @@ import type { Draft } from "../core/story.ts";
 import type { Context } from "./context.ts";
 import { type ProviderSetup, routingLeaf } from "./setup.ts";
 
-/** A connector's truth as core reads it. The wait window exists only where all of its parts are declared. */
-export function sendTruth(truth: TruthSheet): SendTruth {
+/** An account's truth as core reads it. The wait window exists only where all of its parts are declared. */
+export function sendTruth({ connector: { truth }, row }: ProviderSetup): SendTruth {
   const { lateArrivalMs, inquiryLagMs } = truth;
   const isDeclared = lateArrivalMs !== null && inquiryLagMs !== null;
   return {
@@ -21,6 +21,8 @@ export function sendTruth(truth: TruthSheet): SendTruth {
     waitWindowMs: isDeclared ? truth.timeoutMs + lateArrivalMs + inquiryLagMs + truth.workerPauseMs : null,
     isInquiryComplete: truth.inquiry.complete,
     inquiryScheduleMs: truth.inquiry.scheduleMs,
+    addressedTime: row.addressedTime,
+    addressedEpoch: row.addressedEpoch,
   };
 }
 
@@ -79,7 +81,7 @@ export function worldOf(context: Context, draft: Draft): World {
     canRevoke: (payout) => providerOf(context, payout).connector.revoke !== undefined,
     destinationHashOf: (payout) =>
       providerOf(context, payout).connector.destinationHash(openDestination(context, draft)),
-    truthOf: (payout) => sendTruth(providerOf(context, payout).connector.truth),
+    truthOf: (payout) => sendTruth(providerOf(context, payout)),
   };
 }
 
@@ -147,7 +149,7 @@ function routeStory(context: Context, draft: Draft, asked: RouteQuestion & { sch
     connector: {
       name: connector.name,
       reference: { alphabet, maxLength },
-      truth: sendTruth(connector.truth),
+      truth: sendTruth(provider),
       destinationHash: isKnown ? connector.destinationHash(openDestination(context, draft)) : null,
     },
   };

@@ -110,6 +110,8 @@ const providerAccount: Table<Tables["providerAccount"]> = {
     callbackId: text,
     gate: text,
     gateReason: orNull("text"),
+    addressedTime: orNull("time"),
+    addressedEpoch: orNull("long"),
     version: int,
     createdTime: time,
     updatedTime: time,

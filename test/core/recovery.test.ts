@@ -30,7 +30,7 @@ const EPOCH = 1_795_000_000;
 const LOST_END = EPOCH * 1_000;
 const W = 9_000;
 const SHAPE = { alphabet: "abcdefghijklmnopqrstuvwxyz234567", maxLength: 32 };
-const TRUTH = { waitWindowMs: W, isInquiryComplete: true, inquiryScheduleMs: [500, 5_000] };
+const TRUTH = { waitWindowMs: W, isInquiryComplete: true, inquiryScheduleMs: [500, 5_000], addressedEpoch: null };
 const ORDER = { root: "i:web:order-1", attemptsLimit: 3 };
 
 function payout(more: Partial<Payout> = {}): Payout {
@@ -90,7 +90,7 @@ test("the next question is the first without an answer that counts", () => {
 });
 
 test("not found counts from the end of the lost window and W on, from a provider that lists everything", () => {
-  const at = (askedTime: number) => ({ askedTime, epoch: EPOCH });
+  const at = (askedTime: number) => ({ askedTime, epoch: EPOCH, order: { createdTime: LOST_END + 1 } });
   assert.equal(readCheck(absent, at(LOST_END + W + 1), TRUTH), "absent");
   assert.equal(readCheck(absent, at(LOST_END + W), TRUTH), "asked");
   assert.equal(readCheck(absent, at(LOST_END + W + 1), { ...TRUTH, isInquiryComplete: false }), "asked");
@@ -98,7 +98,7 @@ test("not found counts from the end of the lost window and W on, from a provider
 });
 
 test("whatever the provider knows of the order is found; what says nothing is asked again", () => {
-  const late = { askedTime: LOST_END + W + 1, epoch: EPOCH };
+  const late = { askedTime: LOST_END + W + 1, epoch: EPOCH, order: { createdTime: LOST_END + 1 } };
   for (const fact of ["accepted", "pending", "paid", "failed", "returned"] as const) {
     assert.equal(readCheck({ sent: "accepted", fact, resolution: "OK" }, late, TRUTH), "found", fact);
   }

@@ -19,6 +19,8 @@ export const TRUTH: SendTruth = {
   waitWindowMs: 9_000,
   isInquiryComplete: true,
   inquiryScheduleMs: [500, 500, 1_000, 3_000, 5_000],
+  addressedTime: null,
+  addressedEpoch: null,
 };
 
 const NO_FEE: FeeTerms = {

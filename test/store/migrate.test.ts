@@ -107,6 +107,32 @@ test("refuses a changed file, a missing file, a file out of order and a file wit
   assert.deepEqual(await tables(ownerConfig), [{ relname: "migration" }, { relname: "one" }]);
 });
 
+test("an upgrade takes every account as changed now, and the database as the one that it was", async (t) => {
+  const { ownerConfig } = await scratch(t);
+  const before = readMigrations().filter(({ name }) => name < "202611211700");
+  await migrate(ownerConfig, folderOf(t, Object.fromEntries(before.map(({ name, sql }) => [name, sql]))));
+  await query(ownerConfig, "select bursar.enter_epoch()");
+  const account = (id: string): string => `
+    insert into bursar.provider_account (organization_id, id, connector, name, base_url, settings, credentials,
+      callback_id, gate, version, created_time, updated_time)
+    values ('org', '${id}', 'none', '', '', '{}', '', '${id}', 'open', 3, now() - interval '1 year', now())`;
+  await query(ownerConfig, "insert into bursar.organization values ('org', '', '', now())");
+  await query(ownerConfig, account("old"));
+  await migrate(ownerConfig);
+  await query(ownerConfig, account("new"));
+  const rows = await query(
+    ownerConfig,
+    `select id, version, addressed_epoch, addressed_time > now() - interval '1 minute' as is_now
+     from bursar.provider_account order by id desc`,
+  );
+  assert.deepEqual(rows, [
+    { id: "old", version: 3, addressed_epoch: "1", is_now: true },
+    { id: "new", version: 3, addressed_epoch: null, is_now: null },
+  ]);
+  const [entered] = await query(ownerConfig, "select is_open, has_changed from bursar.enter_epoch()");
+  assert.deepEqual(entered, { is_open: true, has_changed: false });
+});
+
 test("a failing file leaves nothing behind, and those before it stay", async (t) => {
   const { ownerConfig } = await scratch(t);
   const files = {

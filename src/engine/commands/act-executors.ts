@@ -23,7 +23,7 @@ import { askCancel, askRevoke, isCancellable, isRevocable } from "../../core/rev
 import { settleIncident } from "../../core/settlement.ts";
 import { type Draft, patchInvoice, patchRequest, payoutOf, wakePayout } from "../../core/story.ts";
 import type { Context } from "../context.ts";
-import { areChecksAnswered } from "../recovery.ts";
+import { isLeftToPerson } from "../recovery.ts";
 import { isSurelyUnsent, providerOf, sendTruth, worldOf } from "../world.ts";
 
 /** What may be said with an act; each kind reads its own members. Amounts are decimal text in major units. */
@@ -53,6 +53,10 @@ const WORDS: Readonly<Record<ActObstacle, { code: ErrorCode; detail: string }>> 
   in_this_status: { code: "not-in-this-status", detail: "That is not possible in its present status." },
   no_route: { code: "no-route", detail: "No route is left that could carry it, or no attempt." },
   too_much: { code: "more-than-available", detail: "That is more than there is." },
+  readdressed: {
+    code: "not-in-this-status",
+    detail: "Its provider account has got another address, other settings or other credentials since it was sent.",
+  },
   too_early: { code: "payout-in-flight", detail: "The first request may still arrive: wait for the wait window." },
 };
 
@@ -146,19 +150,20 @@ function evidence(doing: Doing): Result<null, Refusal> {
   const { context, draft } = doing;
   // After a restore the other questions about it must have their answers first: they may prove more than this one.
   const isInQuestion = payout.status === "READY" && needsChecks(payout, context.moment.epoch);
-  if (isInQuestion && !areChecksAnswered(context, draft.request, payout)) return said("too_early");
-  const truth = sendTruth(providerOf(context, payout).connector.truth);
+  if (isInQuestion && !isLeftToPerson(context, draft.request, payout)) return said("too_early");
+  const truth = sendTruth(providerOf(context, payout));
   return said(decide(doing.draft, payout.id, { says: verdict, amountMinor: amount.value }, truth));
 }
 
 function repeat(doing: Doing): Result<null, Refusal> {
   const payout = payoutIn(doing);
-  const { truth } = providerOf(doing.context, payout).connector;
+  const provider = providerOf(doing.context, payout);
+  const { truth } = provider.connector;
   const { retentionMs } = truth.reference;
   // In the lost window it may have been found absent and paid under its next reference; nobody here remembers.
   if (isFromBefore(payout, doing.context.moment.epoch)) return said("in_this_status");
   const isRepeatHarmless = truth.repeat === "harmless";
-  return said(repeatPayout(doing.draft, payout.id, { ...sendTruth(truth), isRepeatHarmless, retentionMs }));
+  return said(repeatPayout(doing.draft, payout.id, { ...sendTruth(provider), isRepeatHarmless, retentionMs }));
 }
 
 function settle(doing: Doing): Result<null, Refusal> {

@@ -89,7 +89,6 @@ function apply(context: Context, payout: Payout, { news }: CallbackMessage) {
   const story = storyOf(context, payout.requestId);
   assert(story !== null, `the story of payout ${payout.id} exists`);
   const draft = reopen(story, context.now);
-  const { connector } = providerOf(context, payout);
   const heard = { kind: "callback", answer: news.answer } as const;
   context.learn(learned(heard));
   const isPlanned = PAYOUT_MEANING[payout.status].class === "planned";
@@ -97,7 +96,7 @@ function apply(context: Context, payout: Payout, { news }: CallbackMessage) {
     // A restore may have forgotten that it was sent: the question before its first send takes it over.
     wakePayout(draft, payout.id, context.now);
   } else {
-    hear(draft, payout.id, heard, sendTruth(connector.truth));
+    hear(draft, payout.id, heard, sendTruth(providerOf(context, payout)));
     // What recovery has listed is inquired, whatever else is said about it meanwhile.
     if (isToBeInquired(context, payout)) wakePayout(draft, payout.id, context.now);
   }

@@ -57,14 +57,14 @@ function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"
     const take = errand.check.of === "payout" ? hearCheck : hearSearch;
     return take(context, draft, { payout, errand, outcome });
   }
-  const { connector } = providerOf(context, payout);
+  const provider = providerOf(context, payout);
   if (errand.operation === "inquire") {
     patchPayout(draft, payout.id, { inquiries: payout.inquiries + 1 });
     rememberLoss(context, draft, payout);
   }
-  const news = read(context, { payout, draft, connector }, { errand, outcome });
+  const news = read(context, { payout, draft, connector: provider.connector }, { errand, outcome });
   context.learn(learned(news));
-  hear(draft, payout.id, news, sendTruth(connector.truth));
+  hear(draft, payout.id, news, sendTruth(provider));
   if (errand.operation === "inquire") {
     const answer = news.kind === "answer" ? news.answer : null;
     noteInquiry(context, draft, { payout, answer, askedTime: errand.askedTime });

@@ -62,6 +62,19 @@ function checkOwn(connector: Connector, given: { settings: Texts; credentials: T
 
 const withoutSlash = (url: string): string => url.replace(/\/+$/, "");
 
+function isSame(one: Texts, other: Texts): boolean {
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return [...names].every((name) => one[name] === other[name]);
+}
+
+/**
+ * The members of an account of which is noted that it is addressed elsewhere, or as somebody else, from now on: what is
+ * not known there says nothing about what was sent before.
+ */
+export function readdressed({ now, moment }: Context) {
+  return { addressedTime: now, addressedEpoch: moment.epoch } as const;
+}
+
 function save(context: Context, row: ProviderAccount, credentials: Texts): Result<ProviderAccount, Refusal> {
   const { organizationId, rows, setup } = context;
   const sealed = setup.safe.seal(credentials, credentialsBinding(organizationId, row.id));
@@ -110,6 +123,8 @@ export const createProviderAccount: Handler<Create<ProviderAccountOrder>, Provid
       callbackId,
       gate: "open",
       gateReason: null,
+      addressedTime: null,
+      addressedEpoch: null,
     };
     return save(context, row, credentials);
   },
@@ -130,10 +145,8 @@ export const changeProviderAccount: Handler<Change<ProviderAccountOrder>, Provid
     const faults = new Faults(problems);
     if (order.baseUrl !== undefined) checkBaseUrl(order.baseUrl, faults);
     const settings = merged(row.settings as Texts, order.settings);
-    const credentials = merged(
-      setup.safe.open(row.credentials, credentialsBinding(organizationId, id)),
-      order.credentials,
-    );
+    const held = setup.safe.open(row.credentials, credentialsBinding(organizationId, id));
+    const credentials = merged(held, order.credentials);
     const connector = context.connectors.get(row.connector);
     const isTouched = order.settings !== undefined || order.credentials !== undefined;
     if (isTouched && connector !== undefined) checkOwn(connector, { settings, credentials }, faults);
@@ -141,18 +154,18 @@ export const changeProviderAccount: Handler<Change<ProviderAccountOrder>, Provid
     if (order.gateReason !== undefined && gate === "open") faults.say("gateReason", "is of a gate that is shut");
     if (!faults.isSound) return err(faults.refusal);
     if (order.gate === "open") closeItems(context, id);
-    return save(
-      context,
-      renewed(context, {
-        ...row,
-        name: order.name ?? row.name,
-        baseUrl: order.baseUrl === undefined ? row.baseUrl : withoutSlash(order.baseUrl),
-        settings,
-        gate,
-        gateReason: gate === "open" ? null : (order.gateReason ?? row.gateReason ?? SHUT_BY_HAND),
-      }),
-      credentials,
-    );
+    const baseUrl = order.baseUrl === undefined ? row.baseUrl : withoutSlash(order.baseUrl);
+    const isAsBefore = baseUrl === row.baseUrl && isSame(settings, row.settings as Texts) && isSame(credentials, held);
+    const changed = {
+      ...row,
+      ...(isAsBefore ? {} : readdressed(context)),
+      name: order.name ?? row.name,
+      baseUrl,
+      settings,
+      gate,
+      gateReason: gate === "open" ? null : (order.gateReason ?? row.gateReason ?? SHUT_BY_HAND),
+    };
+    return save(context, renewed(context, changed), credentials);
   },
 };
 

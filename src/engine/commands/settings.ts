@@ -7,6 +7,8 @@ import type { Context } from "../context.ts";
 import type { Tables } from "../ports.ts";
 import { credentialsBinding } from "../setup.ts";
 import { destinationBinding } from "../world.ts";
+import { renewed } from "./configuration.ts";
+import { readdressed } from "./provider-accounts.ts";
 
 type Plain<T, Omitted extends keyof T> = Omit<
   T,
@@ -20,9 +22,10 @@ export interface SetupPackage {
   readonly instruments: readonly (Plain<Tables["paymentInstrument"], "destination" | "destinationHash"> & {
     readonly fields: Readonly<Record<string, string>>;
   })[];
-  readonly providerAccounts: readonly (Plain<Tables["providerAccount"], "credentials" | "gate" | "gateReason"> & {
-    readonly secrets: Readonly<Record<string, string>>;
-  })[];
+  readonly providerAccounts: readonly (Plain<
+    Tables["providerAccount"],
+    "credentials" | "gate" | "gateReason" | "addressedTime" | "addressedEpoch"
+  > & { readonly secrets: Readonly<Record<string, string>> })[];
   readonly depositAccounts: readonly Plain<Tables["depositAccount"], never>[];
   readonly routes: readonly Plain<Tables["route"], never>[];
   readonly schemes: readonly Pick<Tables["scheme"], "kind" | "id" | "name" | "body">[];
@@ -49,7 +52,8 @@ function install(context: Context, setup: SetupPackage): Result<null, Refusal> {
   }
   for (const { secrets, ...each } of setup.providerAccounts) {
     const credentials = safe.seal(secrets, credentialsBinding(organizationId, each.id));
-    rows.put("providerAccount", { ...each, ...born, credentials, gate: "open", gateReason: null });
+    const untouched = { gate: "open", gateReason: null, addressedTime: null, addressedEpoch: null } as const;
+    rows.put("providerAccount", { ...each, ...born, ...untouched, credentials });
   }
   for (const each of setup.depositAccounts) rows.put("depositAccount", { ...each, ...born });
   for (const each of setup.routes) rows.put("route", { ...each, ...born });
@@ -75,7 +79,7 @@ export const moveProviderAccount: Handler<MoveProviderAccount, null> = {
   decide(context, { id, baseUrl }) {
     const row = context.rows.get("providerAccount", [context.organizationId, id]);
     if (row === null) return err(refusal("not-found", "There is no such provider account."));
-    context.rows.put("providerAccount", { ...row, baseUrl, version: row.version + 1, updatedTime: context.now });
+    context.rows.put("providerAccount", renewed(context, { ...row, ...readdressed(context), baseUrl }));
     context.count({ configRevision: context.lock.configRevision + 1 });
     context.commandId(id);
     return ok(null);

@@ -1,6 +1,7 @@
 /** Due work: payouts to be sent or asked about, requests and invoices whose time is over, callbacks to be matched. */
 import type { HttpDraft } from "../../connectors/contract.ts";
 import { askForEnd, isEnded } from "../../core/dispatch.ts";
+import { isAddressKept } from "../../core/doubt.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { endUnpaid } from "../../core/facts.ts";
 import { endStatus } from "../../core/news.ts";
@@ -160,7 +161,7 @@ function sendReady(context: Context, draft: Draft, payout: Payout): Result<Woken
   const account = context.rows.get("providerAccount", [context.organizationId, payout.providerAccountId]);
   if (account?.gate !== "open") return refuse(context, draft, payout);
   if (!context.takeSlot(payout.providerAccountId)) return ok("held");
-  invoke(draft, payout.id, sendTruth(providerOf(context, payout).connector.truth));
+  invoke(draft, payout.id, sendTruth(providerOf(context, payout)));
   return moved(carryOn(context, draft));
 }
 
@@ -186,14 +187,16 @@ function repeat(context: Context, draft: Draft, payout: Payout): Result<Woken, R
   const account = context.rows.get("providerAccount", [context.organizationId, payout.providerAccountId]);
   const { blocked, endAsked } = draft.request;
   const isOpen = isSendingOpen(context, payout.currency) && account?.gate === "open";
-  // What was allowed before a restore was allowed on knowledge that is gone.
-  if (blocked || endAsked !== null || !isOpen || isFromBefore(payout, context.moment.epoch)) {
+  const truth = sendTruth(providerOf(context, payout));
+  // What was allowed before a restore, or for another address, was allowed on knowledge that is gone.
+  const isOutdated = isFromBefore(payout, context.moment.epoch) || !isAddressKept(truth, payout.firstSendTime);
+  if (blocked || endAsked !== null || !isOpen || isOutdated) {
     patchPayout(draft, payout.id, { send: "unknown" });
     wakePayout(draft, payout.id, context.now);
     return moved(saveStory(context, draft));
   }
   if (!context.takeSlot(payout.providerAccountId)) return ok("held");
-  invoke(draft, payout.id, sendTruth(providerOf(context, payout).connector.truth));
+  invoke(draft, payout.id, truth);
   return moved(carryOn(context, draft));
 }
 
@@ -203,7 +206,8 @@ function repeat(context: Context, draft: Draft, payout: Payout): Result<Woken, R
  */
 function reverse(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
   if (!isSendingOpen(context)) return wait(context, draft, payout);
-  const { connector, account } = providerOf(context, payout);
+  const provider = providerOf(context, payout);
+  const { connector, account } = provider;
   const operation = payout.status === "REVOKING" ? "revoke" : "cancel";
   if (!context.takeSlot(payout.providerAccountId)) return ok("held");
   const query = queryOf(context, draft, payout);
@@ -212,17 +216,18 @@ function reverse(context: Context, draft: Draft, payout: Payout): Result<Woken, 
       ? connector.revoke?.build(query, account, context.now)
       : connector.cancel?.build({ ...query, cancelMinor: payout.cancelMinor }, account, context.now);
   assert(http !== undefined, `the connector ${connector.name} offers ${operation}, or nobody could have asked for it`);
-  openReversal(draft, payout.id, sendTruth(connector.truth));
+  openReversal(draft, payout.id, sendTruth(provider));
   lease(context, draft, payout, { operation, http });
   return moved(carryOn(context, draft));
 }
 
 /** Takes a lease to ask the provider. A send whose holder died is marked as unknown first: from here only inquiries. */
 function inquire(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
-  const { connector, account } = providerOf(context, payout);
+  const provider = providerOf(context, payout);
+  const { connector, account } = provider;
   if (!context.takeSlot(payout.providerAccountId)) return ok("held");
   if (payout.send === "open") abandonSend(draft, payout);
-  if (payout.reversal === "open") abandonReversal(draft, payout.id, sendTruth(connector.truth));
+  if (payout.reversal === "open") abandonReversal(draft, payout.id, sendTruth(provider));
   const http = connector.inquire.build(queryOf(context, draft, payout), account, context.now);
   lease(context, draft, payout, { operation: "inquire", http });
   return moved(carryOn(context, draft));
