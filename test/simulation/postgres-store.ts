@@ -75,6 +75,9 @@ export async function postgresStore(now: () => number): Promise<SimStore> {
   const config = { ...database.appConfig, options: "-c search_path=simulated,pg_catalog" };
   const store = await openStore({ config, connections: 8 });
   const turn = new Turn();
+  // Virtual time ends while transactions are open: nobody would ever end them.
+  const over = Promise.withResolvers<never>();
+  over.promise.catch(() => {});
   let shown = 0;
   const setClock = async (): Promise<void> => {
     if (shown === now()) return;
@@ -89,7 +92,7 @@ export async function postgresStore(now: () => number): Promise<SimStore> {
         return await store.commit(organizations, options, async (tx) => {
           turn.give();
           try {
-            return await body(taking(turn, tx));
+            return await Promise.race([body(taking(turn, tx)), over.promise]);
           } finally {
             await turn.take();
           }
@@ -113,6 +116,7 @@ export async function postgresStore(now: () => number): Promise<SimStore> {
     },
     idle: () => turn.idle(),
     async close() {
+      over.reject(new Error("the simulation is over"));
       await store.close();
       await owner.end();
       await database.close();
