@@ -5,6 +5,7 @@
  * scheduler waits for each.
  */
 import { Client, type QueryArrayConfig } from "pg";
+import { StoreUnavailable } from "../../src/core/faults.ts";
 import type { Store, TableName, Tables, Tx } from "../../src/engine/ports.ts";
 import { sqlName } from "../../src/store/describe.ts";
 import { openStore } from "../../src/store/postgres.ts";
@@ -116,7 +117,7 @@ export async function postgresStore(now: () => number): Promise<SimStore> {
     },
     idle: () => turn.idle(),
     async close() {
-      over.reject(new Error("the simulation is over"));
+      over.reject(new StoreUnavailable("the simulation is over"));
       await store.close();
       await owner.end();
       await database.close();
