@@ -2,13 +2,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Place } from "./processes.ts";
 import { openRecords } from "./records.ts";
-import type { Acknowledged, Shop } from "./shop.ts";
+import type { Acknowledged, Order, Shop } from "./shop.ts";
 
 export const VERDICTS = {
   lost: "acknowledged and lost or changed",
   "paid twice": "orders paid more than once",
+  "wrong amount": "payments of another amount, currency or payee's order",
   orphan: "provider operations without a payout of ours",
   unsettled: "orders neither final nor in moderation",
+  "for a person": "orders that wait for a person, beyond what is explained",
   unbalanced: "trial balances that are not zero",
   "still held": "accounts that hold money of finished orders",
   disagreement: "orders whose status the provider's book denies",
@@ -18,6 +20,7 @@ export const VERDICTS = {
   "failed start": "starts that ended by themselves",
   crash: "runs that ended by themselves",
   "unclean stop": "stops that left something behind",
+  "not reached": "points and faults that came too seldom",
 } as const;
 
 export type Verdict = keyof typeof VERDICTS;
@@ -62,8 +65,11 @@ interface Operation {
   readonly reference: string;
   readonly destination: string;
   readonly amount: string;
+  readonly currency: string;
   readonly status: string;
   readonly effective: number;
+  readonly paidAmount: string;
+  readonly returnedAmount: string;
 }
 
 interface Account {
@@ -76,6 +82,9 @@ const SETTLE_LIMIT_MS = 90_000;
 const SETTLE_POLL_MS = 500;
 const READERS = 8;
 const HISTORIES_MAX = 5;
+/** The provider answers every inquiry of this workload, so that every doubt ends by itself: nobody is needed. */
+const MODERATION_LIMIT = 0;
+const NOTHING = "0.00";
 const FINAL = new Set(["processed", "process_failed", "expired", "terminated"]);
 /** Members that are frozen when an order is acknowledged. */
 const FROZEN = ["id", "referenceId", "websiteId", "customerId", "currency", "amount", "fee", "writeoff", "service"];
@@ -142,12 +151,25 @@ async function judgeAcknowledged(shop: Shop, invoices: ReadonlyMap<string, Invoi
   return findings;
 }
 
-/** Each order against the provider's book: paid at most once, and paid exactly when its status says so. */
-function judgeOrders(shop: Shop, invoices: readonly Invoice[], book: readonly Operation[]): Finding[] {
+/** What is wrong with an operation that has paid: the payee gets what was ordered, once and whole. */
+function wrongAmount(order: Order, { amount, currency, paidAmount, returnedAmount }: Operation): boolean {
+  const isMeant = amount === order.amount && currency === order.currency;
+  return !isMeant || paidAmount !== order.amount || returnedAmount !== NOTHING;
+}
+
+interface Books {
+  readonly invoices: readonly Invoice[];
+  readonly book: readonly Operation[];
+  /** What our ledger still holds, by referenceId. */
+  readonly held: ReadonlyMap<string, string>;
+}
+
+/** Each order against the provider's book: paid at most once and rightly, and exactly when its status says so. */
+function judgeOrders(shop: Shop, { invoices, book, held }: Books): Finding[] {
   const findings: Finding[] = [];
   const byAccount = Map.groupBy(book, (operation) => operation.destination);
   for (const invoice of invoices) {
-    const { referenceId, status, moderationRequired } = invoice;
+    const { referenceId, status, moderationRequired, payouts } = invoice;
     const add = (verdict: Verdict, what: string): void => void findings.push({ verdict, referenceId, what });
     const order = shop.acknowledged.get(referenceId)?.order;
     if (order === undefined) {
@@ -155,11 +177,22 @@ function judgeOrders(shop: Shop, invoices: readonly Invoice[], book: readonly Op
       continue;
     }
     const operations = byAccount.get(order.account) ?? [];
+    const paying = operations.filter((operation) => operation.effective > 0);
     const effective = operations.reduce((sum, operation) => sum + operation.effective, 0);
     const told = `${order.scenario}, ${status}, effective ${effective}: ${JSON.stringify(operations)}`;
+    const isOfOthers = operations.some(({ reference }) => !payouts.some((payout) => payout.reference === reference));
     if (effective > 1) add("paid twice", told);
+    if (paying.some((operation) => wrongAmount(order, operation))) add("wrong amount", `${order.amount}; ${told}`);
+    if (isOfOthers) add("wrong amount", `an operation of another order: ${told}`);
     if (!FINAL.has(status) && !moderationRequired) add("unsettled", told);
     if (FINAL.has(status) && (status === "processed") !== (effective === 1)) add("disagreement", told);
+    const holds = held.get(referenceId);
+    if (FINAL.has(status) && holds !== undefined) add("still held", `${status}, holds ${holds}`);
+  }
+  const waiting = invoices.filter((invoice) => invoice.moderationRequired);
+  if (waiting.length > MODERATION_LIMIT) {
+    const what = `${waiting.length} orders: ${waiting.map(({ referenceId }) => referenceId).join(", ")}`;
+    findings.push({ verdict: "for a person", referenceId: waiting[0]?.referenceId ?? null, what });
   }
   return findings;
 }
@@ -219,7 +252,7 @@ export async function judge(of: {
         return { verdict: "surprise", referenceId: /^order-\d+/.exec(what)?.[0] ?? null, what };
       }),
       ...(await judgeAcknowledged(shop, new Map(invoices.map((invoice) => [invoice.referenceId, invoice])))),
-      ...judgeOrders(shop, invoices, book),
+      ...judgeOrders(shop, { invoices, book, held: await records.held() }),
       ...judgeOperations(payouts, book),
       ...(await judgeLedger(shop, isAllFinal)),
       ...drifted.map((what): Finding => ({ verdict: "ledger", referenceId: null, what })),

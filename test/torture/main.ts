@@ -47,6 +47,13 @@ function print(report: CampaignReport): void {
       `provider, ${report.databaseKills} of PostgreSQL (fsync ${verdicts.isDurable ? "on" : "OFF"}), ` +
       `${report.seconds.toFixed(0)} s; longest start ${report.longestStartMs.toFixed(0)} ms`,
   );
+  const hits = [...report.hits].map(([point, count]) => `${point} ${count}`).join(", ");
+  const named = [...report.hits.values()].reduce((sum, count) => sum + count, 0);
+  console.log(
+    `at named points ${named}: ${hits}; at random times ${report.kills - named} (${report.missed} of them because ` +
+      `their point did not come)`,
+  );
+  console.log(`answers to COMMIT cut off ${report.cuts}, sessions ended in a transaction ${report.endedSessions}`);
   console.log(
     `${report.acknowledged} orders acknowledged, ${report.unanswered} requests unanswered and repeated, ` +
       `${verdicts.payouts} payouts, ${verdicts.operations} provider operations, ` +
@@ -58,7 +65,7 @@ function print(report: CampaignReport): void {
   printLog("errors", report.faults);
   printLog("warnings", report.warnings);
   for (const [name, meaning] of Object.entries(VERDICTS)) {
-    console.log(`${String(counts.get(name as Verdict) ?? 0).padStart(5)}  ${name.padEnd(12)}  ${meaning}`);
+    console.log(`${String(counts.get(name as Verdict) ?? 0).padStart(5)}  ${name.padEnd(13)}  ${meaning}`);
   }
   for (const { verdict, referenceId, what } of verdicts.findings.slice(0, FINDINGS_SHOWN)) {
     console.log(`\n${verdict}${referenceId === null ? "" : ` (${referenceId})`}: ${what}`);

@@ -31,6 +31,9 @@ export interface Order {
   /** The payee: one per order, so that the provider's book can be read by order. */
   readonly account: string;
   readonly scenario: Scenario;
+  /** What the payee is to get, as the provider's book writes it. */
+  readonly amount: string;
+  readonly currency: string;
   /** Null: the order has none and is repeated by its referenceId alone. */
   readonly idempotencyKey: string | null;
   readonly body: string;
@@ -50,6 +53,8 @@ export interface Answer {
 
 export interface ShopOptions {
   readonly place: Place;
+  /** Where it finds Bursar: the line before it. */
+  readonly url: string;
   readonly dice: Dice;
   readonly scenarios: Readonly<Partial<Record<Scenario, number>>>;
 }
@@ -80,7 +85,7 @@ export class Shop {
 
   constructor(options: ShopOptions) {
     this.#options = options;
-    this.#pool = new Pool(options.place.url, {
+    this.#pool = new Pool(options.url, {
       connections: WORKERS * 2,
       headersTimeout: REQUEST_LIMIT_MS,
       bodyTimeout: REQUEST_LIMIT_MS,
@@ -141,18 +146,20 @@ export class Shop {
     const referenceId = `order-${this.#orders}`;
     const account = `payee-${this.#orders}`;
     const scenario = dice.pick(scenarios);
+    const currency = "USD";
+    // Little enough for the funds to pay two hundred thousand of them.
+    const cents = 1 + dice.below(50);
     const body = JSON.stringify({
       referenceId,
       websiteId: "web_demo",
-      currency: "USD",
-      // Little enough for the demo to pay a hundred thousand of them.
-      amount: (1 + dice.below(50)) / 100,
+      currency,
+      amount: cents / 100,
       service: "test_usd",
       fields: { account, test_details_scenario: scenario },
       attemptsLimit: ATTEMPTS_LIMIT,
     });
     const idempotencyKey = dice.chance(KEYED) ? `key-${this.#orders}` : null;
-    return { referenceId, account, scenario, idempotencyKey, body };
+    return { referenceId, account, scenario, amount: (cents / 100).toFixed(2), currency, idempotencyKey, body };
   }
 
   /** Null when it gave up. */
