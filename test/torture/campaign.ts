@@ -1,7 +1,8 @@
 /** The campaign: a shop that orders, a Bursar that is struck down again and again, and the verdict at the end. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Finding, judge, type Verdicts } from "./audit.ts";
+import { judge, type Verdicts } from "./audit.ts";
 import { Dice } from "./dice.ts";
+import type { Finding } from "./judgement.ts";
 import { Lines, leastHits, POINT_NAMES, type Point } from "./points.ts";
 import { clear, Gateway, leftOvers, newPlace, type Place, postmasterPid, sandboxPid, signal } from "./processes.ts";
 import { endSessions } from "./records.ts";
@@ -166,7 +167,7 @@ class Campaign {
       this.killsDuringStart += 1;
     } else {
       gateway = await this.start(strike.isThroughLine);
-      await this.#disturb(strike);
+      await this.#disturb(strike, gateway);
     }
     if (instant.kind === "work") {
       await this.#burst(instant.burst, gateway);
@@ -180,10 +181,13 @@ class Campaign {
   }
 
   /** Faults of the database that Bursar lives through. */
-  async #disturb({ cuts, endedSessions }: Strike): Promise<void> {
+  async #disturb({ cuts, endedSessions }: Strike, gateway: Gateway): Promise<void> {
     for (let left = cuts; left > 0; left--) {
       const at = { point: "commit_done", skip: this.#dice.below(CUT_SKIP_MAX), limitMs: CUT_LIMIT_MS } as const;
-      if (await this.lines.until(at, (cut) => cut())) this.cuts += 1;
+      if (!(await this.lines.until(at, (cut) => cut()))) continue;
+      this.cuts += 1;
+      // Nothing is killed before it has found out what became of that commit: orders wait for the one before.
+      await this.#burst(1, gateway);
     }
     if (endedSessions > 0) this.endedSessions += await endSessions(this.place, endedSessions, SESSIONS_LIMIT_MS);
   }

@@ -12,6 +12,9 @@ export interface Reader {
   answers(chunk: Buffer): boolean;
 }
 
+/** For each connection one. */
+export type OpenReader = () => Reader;
+
 export interface Trap {
   readonly at: "ask" | "answer";
   /** False: these bytes do not arrive, nor any later ones of the connection, in either direction. */
@@ -30,7 +33,7 @@ interface Exchange {
 }
 
 /** Messages that begin like `ask`, and answers that begin like `answer`. One request at a time on a connection. */
-export function httpReader(ask: RegExp, answer: RegExp): () => Reader {
+export function httpReader(ask: RegExp, answer: RegExp): OpenReader {
   return () => {
     let text = "";
     let isAsked = false;
@@ -79,18 +82,18 @@ export class Line {
   /** Where it leads. Looked at with each new connection: a database may come back elsewhere. */
   target: NetConnectOpts;
   readonly #server: Server;
-  readonly #open: () => Reader;
+  readonly #open: OpenReader;
   readonly #sockets = new Set<Socket>();
   #trap: Trap | null = null;
   #skip = 0;
 
-  private constructor(target: NetConnectOpts, open: () => Reader) {
+  private constructor(target: NetConnectOpts, open: OpenReader) {
     this.target = target;
     this.#open = open;
     this.#server = createServer({ noDelay: true }, (near) => this.#accept(near));
   }
 
-  static async start(target: NetConnectOpts, open: () => Reader): Promise<Line> {
+  static async start(target: NetConnectOpts, open: OpenReader): Promise<Line> {
     const line = new Line(target, open);
     await new Promise<void>((resolve) => line.#server.listen(0, "127.0.0.1", resolve));
     return line;

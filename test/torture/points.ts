@@ -55,7 +55,10 @@ export class Lines {
   static async start(place: Place): Promise<Lines> {
     const at = (port: number) => ({ host: "127.0.0.1", port });
     const lines = await Promise.all([
-      Line.start(at(place.httpPort), httpReader(/^POST \/payout-invoices /, /^HTTP\/1\.1 201 /)),
+      Line.start(
+        at(place.httpPort),
+        httpReader(/^(?:POST \/payout-invoices|PUT \/payout-requests\/[^ ]+) /, /^HTTP\/1\.1 201 /),
+      ),
       Line.start(at(place.sandboxPort), httpReader(/^POST \/payouts /, /^HTTP\/1\.1 /)),
       Line.start(at(place.httpPort), httpReader(/^POST \/callbacks\//, /^HTTP\/1\.1 /)),
       Line.start(at(0), commitReader),

@@ -8,7 +8,7 @@ import type { Place } from "./processes.ts";
 export interface Records {
   /** Accounts whose balance is not the sum of their entries. */
   driftedBalances(): Promise<readonly string[]>;
-  /** What stands in `reserved` and `in_flight` for an order, by its referenceId; nothing for one that holds nothing. */
+  /** What stands in `reserved` and `in_flight` for an order, by its referenceId or the bare request's id; nothing for one that holds nothing. */
   held(): Promise<ReadonlyMap<string, string>>;
   /** Everything that happened to an order, one line per row. */
   historyOf(referenceId: string): Promise<string>;
@@ -32,7 +32,9 @@ const HELD = `
     select organization_id, reference_id, id::text as id from bursar.invoice
     union select organization_id, reference_id, request_id from bursar.invoice
     union select i.organization_id, i.reference_id, p.id::text from bursar.payout p
-      join bursar.invoice i on p.organization_id = i.organization_id and p.request_id = i.request_id),
+      join bursar.invoice i on p.organization_id = i.organization_id and p.request_id = i.request_id
+    union select organization_id, id, id from bursar.request where invoice_id is null
+    union select organization_id, request_id, id::text from bursar.payout where invoice_id is null),
   held as (
     select s.reference_id, e.account_id, sum(e.amount_minor) as amount from bursar.entry e
     join subject s on s.organization_id = e.organization_id and s.id = e.subject
@@ -46,11 +48,13 @@ const ABANDONED = `
   join bursar.command c on c.organization_id = h.organization_id and c.id = h.command_id
   where h.kind = 'payout' and h.moderation_required and c.kind = 'wake-payout'`;
 
-/** The order's invoice, request and payouts by their ids. */
+/** The order's invoice (or the bare request), request and payouts by their ids. */
 const SUBJECTS = `
   with invoice as (select organization_id, id::text as id, request_id from bursar.invoice where reference_id = $1)
   select id from invoice
   union all select request_id from invoice where request_id is not null
+  union all select id from bursar.request where id = $1
+  union all select id::text from bursar.payout where request_id = $1
   union all select p.id::text from bursar.payout p join invoice i
     on p.organization_id = i.organization_id and p.request_id = i.request_id`;
 
@@ -121,8 +125,8 @@ export async function openRecords(place: Place): Promise<Records> {
 
 const END_ONE = `
   select pg_terminate_backend(pid) as "isEnded" from pg_stat_activity
-  where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
-    and state in ('active', 'idle in transaction') order by random() limit 1`;
+  where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+    and xact_start is not null and state in ('active', 'idle in transaction') order by random() limit 1`;
 
 const END_POLL_MS = 3;
 

@@ -11,6 +11,20 @@ const ACCOUNTS = [
   { name: "line", settings: {} },
   { name: "second", settings: { scenario: "ok" } },
 ] as const;
+/** Bare requests have no details of their own: each names an instrument, of which there is one for each scenario. */
+export const BARE_SCENARIOS = {
+  ok: 4,
+  timeout_paid: 1,
+  reset_paid: 1,
+  http_500_paid: 1,
+  unreadable_paid: 1,
+  duplicate_id: 1,
+  callback_lost: 1,
+} as const;
+export const CUSTOMER = "cus_demo";
+/** Its id, and the account of its payee. */
+export const instrumentOf = (scenario: keyof typeof BARE_SCENARIOS): string => `inst-${scenario.replaceAll("_", "-")}`;
+
 /** Each; orders are of 25 cents on average. */
 const FUNDS = 50_000;
 
@@ -66,9 +80,14 @@ export async function leadThrough(place: Place, providerUrl: string): Promise<vo
     name: "Through the line",
     services: { [SERVICE]: { strategy: "priority", routes } },
   });
+  for (const scenario of Object.keys(BARE_SCENARIOS) as (keyof typeof BARE_SCENARIOS)[]) {
+    const id = instrumentOf(scenario);
+    const fields = { account: id, test_details_scenario: scenario };
+    await make("/payment-instruments", { id, customerId: CUSTOMER, service: SERVICE, fields });
+  }
   const website = await fetch(`${place.url}/websites/${WEBSITE}`, {
     headers: { authorization: `Bearer ${place.key}` },
   });
-  const body = { routingSchemeId: "route_line" };
+  const body = { routingSchemeId: "route_line", payoutRequest: { autoprocess: true } };
   await call(place, { method: "PATCH", path: `/websites/${WEBSITE}`, body, tag: website.headers.get("etag") ?? "" });
 }
