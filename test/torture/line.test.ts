@@ -118,10 +118,21 @@ describe("what a reader sees", () => {
     assert.deepEqual(seen(answers, ["HTTP/1.1 200 OK\r\n"]), [false]);
   });
 
+  test("the commit of what only reads does not count", () => {
+    const { asks, answers } = commitReader();
+    assert.deepEqual(seen(asks, ["begin read only\0select\0commit\0"]), [false]);
+    assert.deepEqual(seen(answers, ["C\0\0\0\x0bCOMMIT\0"]), [false]);
+    assert.deepEqual(seen(asks, ["begin read write\0", "rollback\0", "begin read only\0commit\0"]), [
+      false,
+      false,
+      false,
+    ]);
+  });
+
   test("a commit is asked for, then answered", () => {
     const { asks, answers } = commitReader();
     assert.deepEqual(seen(answers, ["C\0\0\0\x0bCOMMIT\0"]), [false]);
-    assert.deepEqual(seen(asks, ["Q\0\0\0\x0aselect\0", "Q\0\0\0\x0bcommit\0"]), [false, true]);
+    assert.deepEqual(seen(asks, ["Q\0\0\0\x10begin read write\0", "Q\0\0\0\x0bcommit\0"]), [false, true]);
     assert.deepEqual(seen(answers, ["C\0\0\0\x0dSELECT 1\0", "C\0\0\0\x0bCOMMIT\0Z"]), [false, true]);
   });
 });

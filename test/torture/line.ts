@@ -61,12 +61,18 @@ function isWhole(request: string): boolean {
   return end !== -1 && request.length - end - 4 >= Number(length);
 }
 
-/** The store says COMMIT as a statement of its own; the answer is its command tag. */
+/**
+ * The store says COMMIT as a statement of its own; the answer is its command tag. Only transactions that write count:
+ * reads commit too, ten times as often, and nothing hangs on those.
+ */
 export function commitReader(): Reader {
+  let isWriting = false;
   let isAsked = false;
   return {
     asks(chunk) {
-      const isCommit = chunk.includes("commit\0");
+      if (chunk.includes("read write\0")) isWriting = true;
+      else if (chunk.includes("read only\0")) isWriting = false;
+      const isCommit = isWriting && chunk.includes("commit\0");
       isAsked ||= isCommit;
       return isCommit;
     },
