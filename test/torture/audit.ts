@@ -1,37 +1,29 @@
 /** The judgement: what the shop was told, what Bursar says now, and what the provider's own book holds, side by side. */
 import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type Bare,
+  type Finding,
+  type Invoice,
+  isFinal,
+  judgeOrders,
+  type Operation,
+  type Payout,
+  waiting,
+} from "./judgement.ts";
 import type { Place } from "./processes.ts";
 import { openRecords } from "./records.ts";
+import { CUSTOMER } from "./setup.ts";
 import type { Acknowledged, Shop } from "./shop.ts";
-
-export const VERDICTS = {
-  lost: "acknowledged and lost or changed",
-  "paid twice": "orders paid more than once",
-  orphan: "provider operations without a payout of ours",
-  unsettled: "orders neither final nor in moderation",
-  unbalanced: "trial balances that are not zero",
-  "still held": "accounts that hold money of finished orders",
-  disagreement: "orders whose status the provider's book denies",
-  ledger: "balances that are not the sum of their entries",
-  surprise: "answers that nobody should get",
-  "no answers": "times when nothing was answered",
-  "failed start": "starts that ended by themselves",
-  crash: "runs that ended by themselves",
-  "unclean stop": "stops that left something behind",
-} as const;
-
-export type Verdict = keyof typeof VERDICTS;
-
-export interface Finding {
-  readonly verdict: Verdict;
-  readonly referenceId: string | null;
-  readonly what: string;
-}
 
 export interface Verdicts {
   readonly findings: Finding[];
-  /** Orders by their last status. */
+  /** Invoices by their last status. */
   readonly ends: ReadonlyMap<string, number>;
+  /** Bare requests by their last status. */
+  readonly requests: ReadonlyMap<string, number>;
+  /** Refunds that were asked for. */
+  readonly refunds: number;
+  /** Payouts that wait for a person. */
   readonly inModeration: number;
   /** From the last start to the last order's end. */
   readonly settledSeconds: number;
@@ -41,29 +33,6 @@ export interface Verdicts {
   readonly isDurable: boolean;
   /** What is known about the orders that were found, for a person to read. */
   readonly histories: readonly string[];
-}
-
-interface Payout {
-  readonly id: string;
-  readonly reference: string;
-  readonly status: string;
-}
-
-interface Invoice {
-  readonly id: string;
-  readonly referenceId: string;
-  readonly status: string;
-  readonly moderationRequired: boolean;
-  readonly payoutRequestId: string | null;
-  readonly payouts: readonly Payout[];
-}
-
-interface Operation {
-  readonly reference: string;
-  readonly destination: string;
-  readonly amount: string;
-  readonly status: string;
-  readonly effective: number;
 }
 
 interface Account {
@@ -76,13 +45,12 @@ const SETTLE_LIMIT_MS = 90_000;
 const SETTLE_POLL_MS = 500;
 const READERS = 8;
 const HISTORIES_MAX = 5;
-const FINAL = new Set(["processed", "process_failed", "expired", "terminated"]);
 /** Members that are frozen when an order is acknowledged. */
 const FROZEN = ["id", "referenceId", "websiteId", "customerId", "currency", "amount", "fee", "writeoff", "service"];
 const FROZEN_TOO = ["serviceAmount", "serviceWriteoff", "payoutRequestId", "createdTime", "expiresTime"];
 
 async function read<T>(shop: Shop, path: string): Promise<T> {
-  const { status, text } = await shop.call("GET", path);
+  const { status, text } = await shop.call({ method: "GET", path });
   if (status !== 200) throw new Error(`GET ${path}: ${status} ${text}`);
   return JSON.parse(text) as T;
 }
@@ -101,11 +69,14 @@ async function readAll<Row extends { readonly id: string }>(shop: Shop, path: st
 
 /** Waits until every order is final, or the time is over. Seconds since the last start. */
 async function untilSettled(shop: Shop, startedAt: number): Promise<number> {
-  const going = "filter=status:created,processing,process_pending&limit=1";
+  const going = "filter=status:created,processing,process_pending,refunding,refund_pending&limit=1";
+  // Every bare request is of this customer, and of no invoice.
+  const unpaid = `filter=customerId:${CUSTOMER};status:instrument-selected,partially-fulfilled&limit=1`;
   for (;;) {
     const open = await read<Invoice[]>(shop, `/payout-invoices?${going}`);
+    const bare = await read<Bare[]>(shop, `/payout-requests?${unpaid}`);
     const elapsed = performance.now() - startedAt;
-    if (open.length === 0 || elapsed > SETTLE_LIMIT_MS) return elapsed / 1_000;
+    if ((open.length === 0 && bare.length === 0) || elapsed > SETTLE_LIMIT_MS) return elapsed / 1_000;
     await sleep(SETTLE_POLL_MS);
   }
 }
@@ -118,7 +89,7 @@ async function lossOf(
 ): Promise<string | null> {
   if (found === undefined) return `acknowledged as ${id}, and no list has its referenceId`;
   if (found.id !== id) return `acknowledged as ${id}, and its referenceId belongs to ${found.id}`;
-  const { status, text: now } = await shop.call("GET", `/payout-invoices/${id}`);
+  const { status, text: now } = await shop.call({ method: "GET", path: `/payout-invoices/${id}` });
   if (status !== 200) return `acknowledged as ${id}, which is answered ${status}`;
   const told = JSON.parse(text) as Record<string, unknown>;
   const shown = JSON.parse(now) as Record<string, unknown>;
@@ -128,51 +99,36 @@ async function lossOf(
   return shop.repeat({ id, order, text });
 }
 
-async function judgeAcknowledged(shop: Shop, invoices: ReadonlyMap<string, Invoice>): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  const waiting = [...shop.acknowledged.values()];
+/** Reads one after the other for each, several at a time. */
+async function forEach<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
+  const left = [...items];
   const reader = async (): Promise<void> => {
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      const { referenceId } = next.order;
-      const what = await lossOf(shop, next, invoices.get(referenceId));
-      if (what !== null) findings.push({ verdict: "lost", referenceId, what });
-    }
+    for (let next = left.pop(); next !== undefined; next = left.pop()) await work(next);
   };
   await Promise.all(Array.from({ length: READERS }, reader));
-  return findings;
 }
 
-/** Each order against the provider's book: paid at most once, and paid exactly when its status says so. */
-function judgeOrders(shop: Shop, invoices: readonly Invoice[], book: readonly Operation[]): Finding[] {
+async function judgeAcknowledged(shop: Shop, invoices: ReadonlyMap<string, Invoice>): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const byAccount = Map.groupBy(book, (operation) => operation.destination);
-  for (const invoice of invoices) {
-    const { referenceId, status, moderationRequired } = invoice;
-    const add = (verdict: Verdict, what: string): void => void findings.push({ verdict, referenceId, what });
-    const order = shop.acknowledged.get(referenceId)?.order;
-    if (order === undefined) {
-      add("surprise", `an invoice ${invoice.id} that the shop has no acknowledgement for`);
-      continue;
-    }
-    const operations = byAccount.get(order.account) ?? [];
-    const effective = operations.reduce((sum, operation) => sum + operation.effective, 0);
-    const told = `${order.scenario}, ${status}, effective ${effective}: ${JSON.stringify(operations)}`;
-    if (effective > 1) add("paid twice", told);
-    if (!FINAL.has(status) && !moderationRequired) add("unsettled", told);
-    if (FINAL.has(status) && (status === "processed") !== (effective === 1)) add("disagreement", told);
-  }
+  await forEach(ordersOf(shop, "invoice"), async (known) => {
+    const { referenceId } = known.order;
+    const what = await lossOf(shop, known, invoices.get(referenceId));
+    if (what !== null) findings.push({ verdict: "lost", referenceId, what });
+  });
   return findings;
 }
 
-function judgeOperations(payouts: readonly Payout[], book: readonly Operation[]): Finding[] {
-  const known = new Set(payouts.map((payout) => payout.reference));
-  return book
-    .filter((operation) => !known.has(operation.reference))
-    .map((operation) => ({
-      verdict: "orphan",
-      referenceId: operation.destination.replace("payee", "order"),
-      what: JSON.stringify(operation),
-    }));
+const ordersOf = (shop: Shop, kind: Acknowledged["order"]["kind"]): readonly Acknowledged[] =>
+  [...shop.acknowledged.values()].filter(({ order }) => order.kind === kind);
+
+/** The bare requests that are there of those that were acknowledged. */
+async function readRequests(shop: Shop): Promise<readonly Bare[]> {
+  const found: Bare[] = [];
+  await forEach(ordersOf(shop, "request"), async ({ order }) => {
+    const { status, text } = await shop.call({ method: "GET", path: `/payout-requests/${order.referenceId}` });
+    if (status === 200) found.push(JSON.parse(text) as Bare);
+  });
+  return found;
 }
 
 async function judgeLedger(shop: Shop, isAllFinal: boolean): Promise<Finding[]> {
@@ -209,18 +165,21 @@ export async function judge(of: {
   const invoices = await readAll<Invoice>(shop, "/payout-invoices");
   const payouts = await readAll<Payout>(shop, "/payouts");
   const book = (await (await fetch(`${place.sandboxUrl}/book`)).json()) as Operation[];
-  const isAllFinal = invoices.every(({ status }) => FINAL.has(status));
+  const requests = await readRequests(shop);
+  const isAllFinal = invoices.every(isFinal) && requests.every(({ status }) => status === "fulfilled");
   const records = await openRecords(place);
   try {
     const drifted = await records.driftedBalances();
     const findings: Finding[] = [
       ...of.findings,
-      ...shop.surprises.map((what): Finding => {
-        return { verdict: "surprise", referenceId: /^order-\d+/.exec(what)?.[0] ?? null, what };
+      ...[...shop.surprises, ...shop.refunds.surprises].map((what): Finding => {
+        return { verdict: "surprise", referenceId: /^(?:order|bare)-\d+/.exec(what)?.[0] ?? null, what };
       }),
       ...(await judgeAcknowledged(shop, new Map(invoices.map((invoice) => [invoice.referenceId, invoice])))),
-      ...judgeOrders(shop, invoices, book),
-      ...judgeOperations(payouts, book),
+      ...judgeOrders(
+        { acknowledged: shop.acknowledged, refunds: shop.refunds.asked },
+        { invoices, requests, payouts, book, held: await records.held() },
+      ),
       ...(await judgeLedger(shop, isAllFinal)),
       ...drifted.map((what): Finding => ({ verdict: "ledger", referenceId: null, what })),
     ];
@@ -230,7 +189,9 @@ export async function judge(of: {
     return {
       findings,
       ends: count(invoices.map(({ status }) => status)),
-      inModeration: invoices.filter((invoice) => invoice.moderationRequired).length,
+      requests: count(requests.map(({ status }) => status)),
+      refunds: shop.refunds.asked.size,
+      inModeration: waiting({ payouts }).length,
       settledSeconds,
       operations: book.length,
       payouts: payouts.length,

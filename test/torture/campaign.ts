@@ -1,9 +1,14 @@
 /** The campaign: a shop that orders, a Bursar that is struck down again and again, and the verdict at the end. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Finding, judge, type Verdicts } from "./audit.ts";
+import { judge, type Verdicts } from "./audit.ts";
 import { Dice } from "./dice.ts";
+import type { Finding } from "./judgement.ts";
+import { Lines, leastHits, POINT_NAMES, type Point } from "./points.ts";
 import { clear, Gateway, leftOvers, newPlace, type Place, postmasterPid, sandboxPid, signal } from "./processes.ts";
+import { endSessions } from "./records.ts";
+import { leadThrough } from "./setup.ts";
 import { SCENARIOS, type Scenario, Shop } from "./shop.ts";
+import { type Strike, Strikes } from "./strikes.ts";
 
 export interface CampaignOptions {
   /** How often Bursar is killed. */
@@ -26,6 +31,13 @@ export interface CampaignReport {
   readonly sandboxKills: number;
   readonly databaseKills: number;
   readonly killsDuringStart: number;
+  /** Kills at each named point; all others came at a random time. */
+  readonly hits: ReadonlyMap<Point, number>;
+  /** Named kills whose point did not come in time, so that they fell at a random time. */
+  readonly missed: number;
+  /** Answers to COMMIT that were cut off, and sessions that were ended in a transaction. */
+  readonly cuts: number;
+  readonly endedSessions: number;
   readonly acknowledged: number;
   readonly unanswered: number;
   readonly seconds: number;
@@ -42,61 +54,20 @@ export class Interrupted extends Error {
   override readonly name = "Interrupted";
 }
 
-/** One strike: when, and who besides Bursar. */
-interface Strike {
-  /** Milliseconds into the start; null: after a burst of acknowledgements. */
-  readonly duringStartMs: number | null;
-  readonly burst: number;
-  readonly afterBurstMs: number;
-  readonly sandbox: boolean;
-  readonly database: "SIGKILL" | "SIGQUIT" | null;
-  /** Milliseconds between the victims: long enough at times for Bursar to live without the others. */
-  readonly gapMs: number;
-  readonly isBursarFirst: boolean;
-  /** Until the next start. */
-  readonly restMs: number;
-}
-
 const ERROR_LEVEL = 50;
 const BURST_LIMIT_MS = 15_000;
 const FINISH_LIMIT_MS = 30_000;
-
-/** Something that comes around every so often, give or take a third. */
-class Turn {
-  readonly #dice: Dice;
-  readonly #every: number;
-  #left: number;
-
-  constructor(dice: Dice, every: number) {
-    this.#dice = dice;
-    this.#every = every;
-    this.#left = 1 + dice.below(every);
-  }
-
-  take(): boolean {
-    this.#left -= 1;
-    if (this.#left > 0) return false;
-    const third = Math.ceil(this.#every / 3);
-    this.#left = this.#every - third + this.#dice.below(2 * third + 1);
-    return true;
-  }
-}
-
-function drawStrike(dice: Dice, turns: { readonly sandbox: Turn; readonly database: Turn }): Strike {
-  return {
-    duringStartMs: dice.chance(0.2) ? dice.below(1_500) : null,
-    burst: dice.chance(0.1) ? 1 : 5 + dice.below(40),
-    afterBurstMs: dice.below(400),
-    sandbox: turns.sandbox.take(),
-    database: turns.database.take() ? (dice.chance(0.5) ? "SIGKILL" : "SIGQUIT") : null,
-    gapMs: dice.chance(0.3) ? dice.below(2_500) : dice.below(150),
-    isBursarFirst: dice.chance(0.5),
-    restMs: dice.chance(0.5) ? 0 : dice.below(300),
-  };
-}
+const POINT_LIMIT_MS = 10_000;
+const CUT_LIMIT_MS = 5_000;
+const SESSIONS_LIMIT_MS = 500;
+/** Commits that go well before one is cut off. */
+const CUT_SKIP_MAX = 5;
+/** Of cuts and ended sessions there is at least one in so many kills. */
+const KILLS_PER_FAULT = 50;
 
 class Campaign {
   readonly place: Place;
+  readonly lines: Lines;
   readonly shop: Shop;
   readonly findings: Finding[] = [];
   readonly faults = new Map<string, number>();
@@ -105,36 +76,41 @@ class Campaign {
   sandboxKills = 0;
   databaseKills = 0;
   killsDuringStart = 0;
+  readonly hits = new Map<Point, number>(POINT_NAMES.map((point) => [point, 0]));
+  missed = 0;
+  cuts = 0;
+  endedSessions = 0;
   longestStartMs = 0;
   #running: Gateway | null = null;
   #isOver = false;
   readonly #options: CampaignOptions;
   readonly #dice: Dice;
-  readonly #turns: { readonly sandbox: Turn; readonly database: Turn };
+  readonly #strikes: Strikes;
   readonly #began = performance.now();
 
-  constructor(place: Place, options: CampaignOptions) {
+  constructor(place: Place, lines: Lines, options: CampaignOptions) {
     this.place = place;
+    this.lines = lines;
     this.#options = options;
-    const dice = new Dice(options.seed);
-    this.#dice = dice;
-    this.#turns = {
-      sandbox: new Turn(dice, options.sandboxEvery ?? 10),
-      database: new Turn(dice, options.databaseEvery ?? 15),
-    };
+    this.#dice = new Dice(options.seed);
+    this.#strikes = new Strikes(this.#dice, {
+      sandbox: options.sandboxEvery ?? 10,
+      database: options.databaseEvery ?? 15,
+    });
     const without = new Set<string>(options.without ?? []);
     const scenarios = Object.fromEntries(Object.entries(SCENARIOS).filter(([name]) => !without.has(name)));
     // The shop draws from a dice of its own: the strikes of a seed are the same, whatever the weather does to it.
-    this.shop = new Shop({ place, dice: new Dice(options.seed ^ 0x5eed), scenarios });
+    this.shop = new Shop({ place, url: lines.orders.url, dice: new Dice(options.seed ^ 0x5eed), scenarios });
   }
 
   get seconds(): number {
     return (performance.now() - this.#began) / 1_000;
   }
 
-  #launch(): Gateway {
+  async #launch(isThroughLine: boolean): Promise<Gateway> {
+    const environment = isThroughLine ? await this.lines.throughDatabase() : this.lines.environment;
     if (this.#isOver) throw new Interrupted("interrupted");
-    this.#running = new Gateway(this.place);
+    this.#running = new Gateway(this.place, [], environment);
     return this.#running;
   }
 
@@ -144,14 +120,15 @@ class Campaign {
     await this.shop.close();
     this.#running?.kill("SIGKILL");
     await this.#running?.ended;
+    await this.lines.close();
     await clear(this.place);
   }
 
   /** Starts Bursar and waits until it is ready, however often that takes; a start that ends by itself is a finding. */
-  async start(): Promise<Gateway> {
+  async start(isThroughLine = false): Promise<Gateway> {
     for (let tries = 1; ; tries += 1) {
       const began = performance.now();
-      const gateway = this.#launch();
+      const gateway = await this.#launch(isThroughLine);
       if (await gateway.ready) {
         this.longestStartMs = Math.max(this.longestStartMs, performance.now() - began);
         return gateway;
@@ -181,21 +158,45 @@ class Campaign {
   }
 
   async round(): Promise<void> {
-    const strike = drawStrike(this.#dice, this.#turns);
+    const strike = this.#strikes.draw();
+    const { instant } = strike;
     let gateway: Gateway;
-    if (strike.duringStartMs === null) {
-      gateway = await this.start();
-      await this.#burst(strike.burst, gateway);
-      await sleep(strike.afterBurstMs);
-    } else {
-      gateway = this.#launch();
-      await Promise.race([sleep(strike.duringStartMs), gateway.ended]);
+    if (instant.kind === "start") {
+      gateway = await this.#launch(strike.isThroughLine);
+      await Promise.race([sleep(instant.afterMs), gateway.ended]);
       this.killsDuringStart += 1;
+    } else {
+      gateway = await this.start(strike.isThroughLine);
+      await this.#disturb(strike, gateway);
     }
+    if (instant.kind === "work") {
+      await this.#burst(instant.burst, gateway);
+      await sleep(instant.afterMs);
+    }
+    if (instant.kind === "named") await this.#killAt(instant, gateway);
     await this.#strike(gateway, strike);
-    const isHitWhileStarting = strike.duringStartMs !== null && (strike.sandbox || strike.database !== null);
+    const isHitWhileStarting = instant.kind === "start" && (strike.sandbox || strike.database !== null);
     await this.note(gateway, isHitWhileStarting);
     await sleep(strike.restMs);
+  }
+
+  /** Faults of the database that Bursar lives through. */
+  async #disturb({ cuts, endedSessions }: Strike, gateway: Gateway): Promise<void> {
+    for (let left = cuts; left > 0; left--) {
+      const at = { point: "commit_done", skip: this.#dice.below(CUT_SKIP_MAX), limitMs: CUT_LIMIT_MS } as const;
+      if (!(await this.lines.until(at, (cut) => cut()))) continue;
+      this.cuts += 1;
+      // Nothing is killed before it has found out what became of that commit: orders wait for the one before.
+      await this.#burst(1, gateway);
+    }
+    if (endedSessions > 0) this.endedSessions += await endSessions(this.place, endedSessions, SESSIONS_LIMIT_MS);
+  }
+
+  /** Kills in the very instant of a named point; where that does not come, `#strike` does it later. */
+  async #killAt({ point, skip }: { point: Point; skip: number }, gateway: Gateway): Promise<void> {
+    const isHit = await this.lines.until({ point, skip, limitMs: POINT_LIMIT_MS }, () => gateway.kill("SIGKILL"));
+    if (isHit) this.hits.set(point, (this.hits.get(point) ?? 0) + 1);
+    else this.missed += 1;
   }
 
   async #strike(gateway: Gateway, strike: Strike): Promise<void> {
@@ -238,15 +239,28 @@ class Campaign {
     const { acknowledged, unanswered, surprises } = this.shop;
     this.#options.print(
       `kills ${this.kills}/${this.#options.kills} (sandbox ${this.sandboxKills}, database ${this.databaseKills}, ` +
-        `during start ${this.killsDuringStart}), acknowledged ${acknowledged.size}, unanswered ${unanswered}, ` +
+        `during start ${this.killsDuringStart}, at named points ${sum(this.hits)}), acknowledged ${acknowledged.size}, unanswered ${unanswered}, ` +
         `surprises ${surprises.length}, ${this.seconds.toFixed(0)} s`,
     );
+  }
+
+  /** A campaign proves nothing about what it was there for and did not do. */
+  #checkReached(): void {
+    const add = (name: string, count: number, least: number): void => {
+      const what = `${name}: ${count} times in ${this.kills} kills, at least ${least} expected`;
+      if (count < least) this.findings.push({ verdict: "not reached", referenceId: null, what });
+    };
+    for (const [point, count] of this.hits) add(point, count, leastHits(this.kills));
+    const faults = Math.floor(this.kills / KILLS_PER_FAULT);
+    add("answers to COMMIT cut off", this.cuts, faults);
+    add("sessions ended in a transaction", this.endedSessions, faults);
   }
 
   async run(): Promise<Verdicts> {
     const { kills, limitMs } = this.#options;
     // The first start is whole: it makes the database, the demo's accounts, and their funds.
     const first = await this.start();
+    await leadThrough(this.place, this.lines.provider.url);
     this.shop.start();
     await this.#burst(20, first);
     first.kill("SIGKILL");
@@ -257,6 +271,7 @@ class Campaign {
       await this.round();
       if (this.kills % 10 === 0) this.progress();
     }
+    this.#checkReached();
     const last = await this.start();
     const startedAt = performance.now();
     await this.shop.finish(FINISH_LIMIT_MS);
@@ -275,23 +290,26 @@ class Campaign {
   }
 }
 
+function sum(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((total, count) => total + count, 0);
+}
+
 /** Runs a campaign on a data directory of its own, which is thrown away at the end. */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignReport> {
   const place = await newPlace("torture");
-  const campaign = new Campaign(place, options);
+  const campaign = new Campaign(place, await Lines.start(place), options);
   try {
     const interrupted = new Promise<never>((_, reject) => {
       options.signal?.addEventListener("abort", () => reject(new Interrupted("interrupted")));
     });
     const verdicts = await Promise.race([campaign.run(), interrupted]);
-    const { kills, sandboxKills, databaseKills, killsDuringStart, seconds, longestStartMs, faults, warnings, shop } =
-      campaign;
+    const { kills, sandboxKills, databaseKills, killsDuringStart, hits, missed, cuts, endedSessions } = campaign;
+    const { seconds, longestStartMs, faults, warnings, shop } = campaign;
+    const acknowledged = shop.acknowledged.size;
+    const counts = { kills, sandboxKills, databaseKills, killsDuringStart, hits, missed, cuts, endedSessions };
     return {
-      kills,
-      sandboxKills,
-      databaseKills,
-      killsDuringStart,
-      acknowledged: shop.acknowledged.size,
+      ...counts,
+      acknowledged,
       unanswered: shop.unanswered,
       seconds,
       longestStartMs,

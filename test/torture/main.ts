@@ -5,8 +5,8 @@
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
-import { VERDICTS, type Verdict } from "./audit.ts";
 import { type CampaignReport, Interrupted, runCampaign } from "./campaign.ts";
+import { VERDICTS, type Verdict } from "./judgement.ts";
 
 const FINDINGS_SHOWN = 20;
 
@@ -39,7 +39,8 @@ function printLog(name: string, counts: ReadonlyMap<string, number>): void {
 
 function print(report: CampaignReport): void {
   const { verdicts } = report;
-  const ends = [...verdicts.ends].map(([name, count]) => `${name} ${count}`).join(", ");
+  const list = (counted: ReadonlyMap<string, number>): string =>
+    [...counted].map(([name, count]) => `${name} ${count}`).join(", ");
   const counts = new Map<Verdict, number>();
   for (const { verdict } of verdicts.findings) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
   console.log(
@@ -47,18 +48,25 @@ function print(report: CampaignReport): void {
       `provider, ${report.databaseKills} of PostgreSQL (fsync ${verdicts.isDurable ? "on" : "OFF"}), ` +
       `${report.seconds.toFixed(0)} s; longest start ${report.longestStartMs.toFixed(0)} ms`,
   );
+  const named = [...report.hits.values()].reduce((sum, count) => sum + count, 0);
+  console.log(
+    `at named points ${named}: ${list(report.hits)}; at random times ${report.kills - named} (${report.missed} of them because ` +
+      `their point did not come)`,
+  );
+  console.log(`answers to COMMIT cut off ${report.cuts}, sessions ended in a transaction ${report.endedSessions}`);
   console.log(
     `${report.acknowledged} orders acknowledged, ${report.unanswered} requests unanswered and repeated, ` +
       `${verdicts.payouts} payouts, ${verdicts.operations} provider operations, ` +
       `${verdicts.abandonedSends} sends left behind and asked about`,
   );
   console.log(
-    `settled ${verdicts.settledSeconds.toFixed(1)} s after the last start: ${ends}; in moderation ${verdicts.inModeration}`,
+    `settled ${verdicts.settledSeconds.toFixed(1)} s after the last start: ${list(verdicts.ends)}; ` +
+      `bare requests: ${list(verdicts.requests)}; ${verdicts.refunds} refunds asked; in moderation ${verdicts.inModeration}`,
   );
   printLog("errors", report.faults);
   printLog("warnings", report.warnings);
   for (const [name, meaning] of Object.entries(VERDICTS)) {
-    console.log(`${String(counts.get(name as Verdict) ?? 0).padStart(5)}  ${name.padEnd(12)}  ${meaning}`);
+    console.log(`${String(counts.get(name as Verdict) ?? 0).padStart(5)}  ${name.padEnd(13)}  ${meaning}`);
   }
   for (const { verdict, referenceId, what } of verdicts.findings.slice(0, FINDINGS_SHOWN)) {
     console.log(`\n${verdict}${referenceId === null ? "" : ` (${referenceId})`}: ${what}`);

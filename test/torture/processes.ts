@@ -82,8 +82,11 @@ export class Gateway {
   readonly #child: ChildProcess;
   #output = "";
 
-  /** @param nodeArguments what stands before the program: a profiler */
-  constructor(place: Place, nodeArguments: readonly string[] = []) {
+  /**
+   * @param nodeArguments what stands before the program: a profiler
+   * @param environment settings besides those of the place
+   */
+  constructor(place: Place, nodeArguments: readonly string[] = [], environment: Readonly<Record<string, string>> = {}) {
     this.#child = spawn(process.execPath, [...nodeArguments, CLI, "start"], {
       env: {
         PATH: process.env["PATH"] ?? "",
@@ -92,6 +95,7 @@ export class Gateway {
         BURSAR_DATA_DIR: place.dataDir,
         BURSAR_BOOTSTRAP_KEY: place.key,
         LOG_LEVEL: "warn",
+        ...environment,
       },
       stdio: ["ignore", "pipe", "pipe"],
     });

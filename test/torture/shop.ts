@@ -6,6 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
 import type { Dice } from "./dice.ts";
 import type { Place } from "./processes.ts";
+import { Refunds } from "./refunds.ts";
+import { BARE_SCENARIOS, CUSTOMER, instrumentOf } from "./setup.ts";
 
 /** What the provider is told to do with an order, by how often. */
 export const SCENARIOS = {
@@ -27,10 +29,16 @@ export const SCENARIOS = {
 export type Scenario = keyof typeof SCENARIOS;
 
 export interface Order {
+  /** An invoice, by a referenceId of the shop, or a bare request, by an id of the shop. */
+  readonly kind: "invoice" | "request";
   readonly referenceId: string;
-  /** The payee: one per order, so that the provider's book can be read by order. */
+  /** The payee: one per invoice, so that the provider's book can be read by order; requests share one per scenario. */
   readonly account: string;
   readonly scenario: Scenario;
+  /** What the payee is to get, as the provider's book writes it. */
+  readonly amount: string;
+  readonly cents: number;
+  readonly currency: string;
   /** Null: the order has none and is repeated by its referenceId alone. */
   readonly idempotencyKey: string | null;
   readonly body: string;
@@ -48,8 +56,19 @@ export interface Answer {
   readonly text: string;
 }
 
+export interface Request {
+  readonly method: "GET" | "POST" | "PUT";
+  readonly path: string;
+  readonly body?: string;
+  readonly idempotencyKey?: string | null;
+  /** The version that is meant, as If-Match wants it. */
+  readonly tag?: string;
+}
+
 export interface ShopOptions {
   readonly place: Place;
+  /** Where it finds Bursar: the line before it. */
+  readonly url: string;
   readonly dice: Dice;
   readonly scenarios: Readonly<Partial<Record<Scenario, number>>>;
 }
@@ -62,10 +81,15 @@ const REQUEST_LIMIT_MS = 20_000;
 /** So often an order that was answered is sent once more. */
 const AGAIN = 0.1;
 const KEYED = 0.3;
+const BARE = 0.06;
+const REFUNDED = 0.06;
+const CURRENCY = "USD";
 const ATTEMPTS_LIMIT = 2;
 
 export class Shop {
+  /** By referenceId: invoices and requests. */
   readonly acknowledged = new Map<string, Acknowledged>();
+  readonly refunds: Refunds;
   /** Answers that nobody should get. */
   readonly surprises: string[] = [];
   /** Requests without an answer, and answers that asked to come again. */
@@ -80,7 +104,8 @@ export class Shop {
 
   constructor(options: ShopOptions) {
     this.#options = options;
-    this.#pool = new Pool(options.place.url, {
+    this.refunds = new Refunds((request) => this.call(request), options.dice);
+    this.#pool = new Pool(options.url, {
       connections: WORKERS * 2,
       headersTimeout: REQUEST_LIMIT_MS,
       bodyTimeout: REQUEST_LIMIT_MS,
@@ -93,31 +118,37 @@ export class Shop {
   }
 
   start(): void {
-    this.#workers = Array.from({ length: WORKERS }, () => this.#work());
+    const refunds = this.refunds.work(() => this.#isClosing);
+    this.#workers = [refunds, ...Array.from({ length: WORKERS }, () => this.#work())];
   }
 
   /** Orders nothing new and resolves when everything sent was answered, or the time is over. */
   async finish(limitMs: number): Promise<void> {
     this.#isClosing = true;
-    const timer = setTimeout(() => (this.#isGivingUp = true), limitMs);
+    const timer = setTimeout(() => this.#giveUp(), limitMs);
     await Promise.all(this.#workers);
     clearTimeout(timer);
   }
 
   async close(): Promise<void> {
     this.#isClosing = true;
-    this.#isGivingUp = true;
+    this.#giveUp();
     await Promise.all(this.#workers);
     await this.#pool.destroy();
   }
 
+  #giveUp(): void {
+    this.#isGivingUp = true;
+    this.refunds.giveUp();
+  }
+
   /** One request. @throws when there is no whole answer */
-  async call(method: "GET" | "POST", path: string, order?: Pick<Order, "body" | "idempotencyKey">): Promise<Answer> {
+  async call({ method, path, body, idempotencyKey = null, tag }: Request): Promise<Answer> {
     const headers: Record<string, string> = { authorization: `Bearer ${this.#options.place.key}` };
-    if (order !== undefined) headers["content-type"] = "application/json";
-    const key = order?.idempotencyKey ?? null;
-    if (key !== null) headers["idempotency-key"] = key;
-    const reply = await this.#pool.request({ method, path, headers, body: order?.body ?? null });
+    if (body !== undefined) headers["content-type"] = "application/json";
+    if (idempotencyKey !== null) headers["idempotency-key"] = idempotencyKey;
+    if (tag !== undefined) headers["if-match"] = tag;
+    const reply = await this.#pool.request({ method, path, headers, body: body ?? null });
     return { status: reply.statusCode, text: await reply.body.text() };
   }
 
@@ -138,28 +169,48 @@ export class Shop {
   #newOrder(): Order {
     const { dice, scenarios } = this.#options;
     this.#orders += 1;
+    // Little enough for the funds to pay two hundred thousand of them.
+    const cents = 1 + dice.below(50);
+    const shared = { cents, amount: (cents / 100).toFixed(2), currency: CURRENCY };
+    if (dice.chance(BARE)) {
+      const scenario = dice.pick(BARE_SCENARIOS);
+      const body = { websiteId: "web_demo", customerId: CUSTOMER, currency: CURRENCY, amount: cents / 100 };
+      return {
+        ...shared,
+        kind: "request",
+        referenceId: `bare-${this.#orders}`,
+        account: instrumentOf(scenario),
+        scenario,
+        idempotencyKey: null,
+        body: JSON.stringify({ ...body, paymentInstrumentId: instrumentOf(scenario) }),
+      };
+    }
     const referenceId = `order-${this.#orders}`;
     const account = `payee-${this.#orders}`;
     const scenario = dice.pick(scenarios);
     const body = JSON.stringify({
       referenceId,
       websiteId: "web_demo",
-      currency: "USD",
-      // Little enough for the demo to pay a hundred thousand of them.
-      amount: (1 + dice.below(50)) / 100,
+      currency: CURRENCY,
+      amount: cents / 100,
       service: "test_usd",
       fields: { account, test_details_scenario: scenario },
       attemptsLimit: ATTEMPTS_LIMIT,
     });
     const idempotencyKey = dice.chance(KEYED) ? `key-${this.#orders}` : null;
-    return { referenceId, account, scenario, idempotencyKey, body };
+    return { ...shared, kind: "invoice", referenceId, account, scenario, idempotencyKey, body };
+  }
+
+  #send({ kind, referenceId, body, idempotencyKey }: Order): Promise<Answer> {
+    if (kind === "request") return this.call({ method: "PUT", path: `/payout-requests/${referenceId}`, body });
+    return this.call({ method: "POST", path: "/payout-invoices", body, idempotencyKey });
   }
 
   /** Null when it gave up. */
   async #untilAnswered(order: Order): Promise<Answer | null> {
     while (!this.#isGivingUp) {
       try {
-        const answer = await this.call("POST", "/payout-invoices", order);
+        const answer = await this.#send(order);
         if (answer.status < 500) return answer;
         if (answer.status !== 503) this.surprises.push(`${order.referenceId}: ${answer.status} ${answer.text}`);
       } catch {
@@ -172,12 +223,14 @@ export class Shop {
   }
 
   #take(order: Order, answer: Answer): void {
-    if (answer.status !== 201) {
+    if (!isTaken(order, answer)) {
       this.surprises.push(`${order.referenceId}: ${answer.status} ${answer.text}`);
       return;
     }
     const { id } = JSON.parse(answer.text) as { id: string };
-    this.acknowledged.set(order.referenceId, { order, id, text: answer.text });
+    const known: Acknowledged = { order, id, text: answer.text };
+    this.acknowledged.set(order.referenceId, known);
+    if (order.kind === "invoice" && this.#options.dice.chance(REFUNDED)) this.refunds.want(known);
   }
 
   /** The same order once more has the same answer: the same invoice, and with a key the same bytes. */
@@ -192,14 +245,19 @@ export class Shop {
   async repeat({ order, id, text }: Acknowledged): Promise<string | null> {
     let answer: Answer;
     try {
-      answer = await this.call("POST", "/payout-invoices", order);
+      answer = await this.#send(order);
     } catch {
       return null;
     }
     if (answer.status === 503) return null;
-    if (answer.status !== 201) return `a repeat was answered ${answer.status} ${answer.text}`;
+    if (!isTaken(order, answer)) return `a repeat was answered ${answer.status} ${answer.text}`;
     if (order.idempotencyKey !== null && answer.text !== text) return "a repeat with its key got other bytes";
     const again = JSON.parse(answer.text) as { id: string };
     return again.id === id ? null : `a repeat made another invoice, ${again.id} beside ${id}`;
   }
+}
+
+/** A request that is put again was there: it is no new one. */
+function isTaken({ kind }: Order, { status }: Answer): boolean {
+  return status === 201 || (kind === "request" && status === 200);
 }
