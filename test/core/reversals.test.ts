@@ -275,3 +275,15 @@ test("a revoke of an order that never arrived is refused: that it is not found p
   assert.deepEqual([story.payout.status, story.payout.evidence], ["REVOKED", "D3"]);
   assert.deepEqual(story.books, {});
 });
+
+for (const how of ["as it is", "while part of it is asked back"]) {
+  test(`a paid order that its provider calls failed, counting nothing as paid any more, has come back: ${how}`, () => {
+    const story = paid();
+    if (how !== "as it is") cancel(story, 4_000n);
+    story.fact("failed", { paidMinor: 0n, returnedMinor: 0n, resolution: "DECLINED_ERROR" }, "p1");
+    assert.deepEqual(story.statuses, ["CANCELLED"]);
+    assert.deepEqual([story.payout.processedMinor, story.payout.returnedMinor], [10_000n, 10_000n]);
+    assert.equal(story.invoice.status, "refunded");
+    assert.equal(story.invoice.refundedMinor, story.invoice.processedMinor);
+  });
+}
