@@ -16,6 +16,7 @@ const AT_ONCE: Readonly<Record<RaceName, number>> = {
   workers: 1,
   leases: 20,
   commits: 3,
+  sessions: 3,
   crashes: 3,
 };
 

@@ -1,7 +1,7 @@
 /** Every race by name, and how large a round of it is. */
 import { testDatabase } from "../support/database.ts";
 import { openCluster } from "./cluster.ts";
-import { raceCommits, raceCrashes } from "./database-faults.ts";
+import { raceCommits, raceCrashes, raceSessions } from "./database-faults.ts";
 import { raceLeases } from "./leases.ts";
 import { raceBalances, raceFunds, raceKeys } from "./merchant.ts";
 import { racePairs } from "./pairs.ts";
@@ -46,6 +46,7 @@ export const RACES = {
   workers: ({ rounds }) => inPlace((place) => raceWorkers(place, rounds * HEAP)),
   leases: ({ rounds }) => inPlace((place) => raceLeases(place, rounds)),
   commits: (options) => onCluster(raceCommits, options),
+  sessions: (options) => onCluster(raceSessions, options),
   crashes: (options) => onCluster(raceCrashes, options),
 } as const satisfies Readonly<Record<string, Race>>;
 
