@@ -12,6 +12,8 @@ import { raceWorkers } from "./workers.ts";
 export interface RaceOptions {
   readonly rounds: number;
   readonly seed: number;
+  /** Of the pairs only so many each round, drawn by the seed. */
+  readonly sample?: number;
 }
 
 type Race = (options: RaceOptions) => Promise<Tally>;
@@ -42,7 +44,7 @@ export const RACES = {
   balances: ({ rounds }) => inPlace((place) => raceBalances(place, rounds)),
   keys: ({ rounds }) => inPlace((place) => raceKeys(place, rounds)),
   funds: ({ rounds }) => inPlace((place) => raceFunds(place, rounds)),
-  pairs: ({ rounds, seed }) => inPlace((place) => racePairs(place, rounds, seed)),
+  pairs: (options) => inPlace((place) => racePairs(place, options)),
   workers: ({ rounds }) => inPlace((place) => raceWorkers(place, rounds * HEAP)),
   leases: ({ rounds }) => inPlace((place) => raceLeases(place, rounds)),
   commits: (options) => onCluster(raceCommits, options),
@@ -56,12 +58,14 @@ export type RaceName = keyof typeof RACES;
 export async function runRace(name: RaceName, { rounds, seed }: RaceOptions, atOnce: number): Promise<Tally> {
   const checked: Record<string, number> = {};
   const violations: string[] = [];
+  let share: string | undefined;
   let done = 0;
   for (let left = rounds; left > 0; left -= atOnce) {
     const tally = await RACES[name]({ rounds: Math.min(left, atOnce), seed: seed + rounds - left });
     done += tally.rounds;
+    share = tally.share;
     violations.push(...tally.violations);
     for (const [what, count] of Object.entries(tally.checked)) checked[what] = (checked[what] ?? 0) + count;
   }
-  return { race: name, rounds: done, checked, violations };
+  return { race: name, rounds: done, ...(share === undefined ? {} : { share }), checked, violations };
 }
