@@ -12,6 +12,7 @@ const AT_ONCE: Readonly<Record<RaceName, number>> = {
   balances: 20,
   keys: 20,
   funds: 20,
+  limits: 5,
   pairs: 5,
   workers: 1,
   leases: 20,

@@ -3,6 +3,7 @@ import { testDatabase } from "../support/database.ts";
 import { openCluster } from "./cluster.ts";
 import { raceCommits, raceCrashes, raceSessions } from "./database-faults.ts";
 import { raceLeases } from "./leases.ts";
+import { raceLimits } from "./limits.ts";
 import { raceBalances, raceFunds, raceKeys } from "./merchant.ts";
 import { racePairs } from "./pairs.ts";
 import { openPlace, type Place } from "./place.ts";
@@ -44,6 +45,7 @@ export const RACES = {
   balances: ({ rounds }) => inPlace((place) => raceBalances(place, rounds)),
   keys: ({ rounds }) => inPlace((place) => raceKeys(place, rounds)),
   funds: ({ rounds }) => inPlace((place) => raceFunds(place, rounds)),
+  limits: ({ rounds }) => inPlace((place) => raceLimits(place, rounds)),
   pairs: (options) => inPlace((place) => racePairs(place, options)),
   workers: ({ rounds }) => inPlace((place) => raceWorkers(place, rounds * HEAP)),
   leases: ({ rounds }) => inPlace((place) => raceLeases(place, rounds)),
