@@ -127,7 +127,7 @@ async function settle(place: Place, players: readonly Player[], isForgedName: (n
   }
   await rest(place);
   await audit(place);
-  await hearWitness(place);
+  await hearWitness(place, true);
   await judgeEnds(place, isForgedName);
 }
 

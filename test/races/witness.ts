@@ -49,13 +49,15 @@ export async function callWitness(place: Place): Promise<void> {
   await place.rows(INSTALL);
 }
 
-/** What the witness has seen: each breach once. Counts the sends, so that a blind witness is noticed. */
-export async function hearWitness(place: Place): Promise<void> {
+/** What the witness has seen: each breach once. Counts the sends; at the end there must have been some. */
+export async function hearWitness(place: Place, isEnd = false): Promise<void> {
   const { faults } = place;
   const [seen] = await place.rows<{ sends: number }>(
     "select case when is_called then last_value::int4 else 0 end as sends from race.sends",
   );
   const breaches = await place.rows<{ payout: string; what: string }>("delete from race.breach returning *");
   for (const { payout, what } of breaches) faults.say(`${payout} was sent although ${what}`);
-  faults.count("sends witnessed", seen?.sends ?? 0);
+  const sends = seen?.sends ?? 0;
+  faults.count("sends witnessed", sends);
+  if (isEnd && sends === 0) faults.say("the witness has seen no send");
 }
