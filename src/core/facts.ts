@@ -260,7 +260,11 @@ function step(draft: Draft, id: string, to: PayoutStatus, heard: Heard): void {
     postPaid(draft, id, paid);
     endFlight(draft, id);
   }
-  if (to === "CANCELLED" || (to === "PARTIALLY_PROCESSED" && from.status === "CANCELLING")) {
+  if (to === "CANCELLED") {
+    // Nothing of it is left. A provider that calls a paid order failed may count neither its payment nor its return any
+    // more; by our count all of it has come back.
+    postReturned(draft, id, { ...answer, returnedMinor: max(answer.returnedMinor ?? 0n, from.processedMinor) });
+  } else if (to === "PARTIALLY_PROCESSED" && from.status === "CANCELLING") {
     postReturned(draft, id, answer);
   }
   if (isLate) {

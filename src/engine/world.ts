@@ -1,10 +1,12 @@
 /** What core asks of the world while a story is decided: routes, balances, connectors, slots. */
 import type { PayoutQuery } from "../connectors/contract.ts";
 import type { SendTruth } from "../core/doubt.ts";
+import { atProvider } from "../core/ledger.ts";
 import type { Payout } from "../core/payout.ts";
 import type { Routed, RouteQuestion, World } from "../core/payout-plan.ts";
 import { mayHaveOtherParts, needsChecks, type PartSearch, type RecoveryCheck } from "../core/recovery.ts";
 import type { PayoutRequest } from "../core/request.ts";
+import type { Resolution } from "../core/resolution.ts";
 import { assert } from "../core/result.ts";
 import { type Candidate, capacitiesOf, route, routeOnly, routesOf } from "../core/routing.ts";
 import type { Draft } from "../core/story.ts";
@@ -38,6 +40,34 @@ export function isSendingOpen(context: Context, currency: string | null = null):
   const { gate, shutCurrencies } = context.lock;
   if (!context.moment.isGateOpen || gate !== "open") return false;
   return currency === null || !shutCurrencies.includes(currency);
+}
+
+/**
+ * Why a payout cannot go by its route any more, although it could when it was planned: it may have waited since, for a
+ * person, a slot or a worker, and what is only planned takes nothing of a balance. The wake-up ends it with D0, so that
+ * another route may carry the order.
+ */
+export function obstacleToSend(context: Context, draft: Draft, payout: Payout): Resolution | null {
+  const { organizationId, rows, setup } = context;
+  const row = rows.get("providerAccount", [organizationId, payout.providerAccountId]);
+  if ((row ?? providerOf(context, payout).row).gate !== "open") return "ACCESS_DENIED";
+  // What was sent before is off the balance already.
+  if (payout.firstSendTime !== null) return null;
+  const { depositAccountId } = payout;
+  const deposit =
+    rows.get("depositAccount", [organizationId, depositAccountId]) ?? setup.deposits.get(depositAccountId);
+  assert(deposit !== undefined, `the deposit account of payout ${payout.id} is known`);
+  const { balanceMinor } = context.account(atProvider(deposit.id, deposit.currency));
+  const spendableMinor = balanceMinor - deposit.minimalBalanceMinor - leavingWith(draft, payout);
+  return spendableMinor < payout.amountMinor ? "INSUFFICIENT_FUNDS" : null;
+}
+
+/** What the same decision sends from the same deposit account: it is posted when the decision is saved. */
+function leavingWith(draft: Draft, payout: Payout): bigint {
+  const wasSent = new Set(draft.before.payouts.filter((each) => each.firstSendTime !== null).map(({ id }) => id));
+  return draft.payouts
+    .filter((each) => each.depositAccountId === payout.depositAccountId && each.firstSendTime !== null)
+    .reduce((sum, { id, amountMinor }) => (wasSent.has(id) ? sum : sum + amountMinor), 0n);
 }
 
 /** The question of a later call about a payout. */
@@ -76,6 +106,7 @@ export function worldOf(context: Context, draft: Draft): World {
     takeSendSlot: (payout) =>
       isSendingOpen(context, payout.currency) &&
       !needsChecks(payout, context.moment.epoch) &&
+      obstacleToSend(context, draft, payout) === null &&
       context.takeSlot(payout.providerAccountId),
     isSurelyUnsent: (payout) => isSurelyUnsent(context, draft.request, payout),
     canRevoke: (payout) => providerOf(context, payout).connector.revoke !== undefined,

@@ -291,3 +291,15 @@ test("a part whose older payout turned out alive gets no third one when another 
   const made = story.draft.payouts.map(({ part, attempt, status }) => `${part}.${attempt} ${status}`);
   assert.deepEqual(made.sort(), ["1.1 PENDING", "1.2 REVOKED", "2.1 PROCESS_FAILED", "2.2 INVOKING"]);
 });
+
+for (const how of ["as it is", "while part of it is asked back"]) {
+  test(`a paid order that its provider calls failed, counting nothing as paid any more, has come back: ${how}`, () => {
+    const story = paid();
+    if (how !== "as it is") cancel(story, 4_000n);
+    story.fact("failed", { paidMinor: 0n, returnedMinor: 0n, resolution: "DECLINED_ERROR" }, "p1");
+    assert.deepEqual(story.statuses, ["CANCELLED"]);
+    assert.deepEqual([story.payout.processedMinor, story.payout.returnedMinor], [10_000n, 10_000n]);
+    assert.equal(story.invoice.status, "refunded");
+    assert.equal(story.invoice.refundedMinor, story.invoice.processedMinor);
+  });
+}

@@ -1,7 +1,9 @@
 // Method: the engine on the memory store, with time in hand; what counts is what was sent.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createAllocation, processAllocations } from "../../src/engine/commands/allocations.ts";
 import { type GateOrder, openGate, shutGate } from "../../src/engine/commands/gates.ts";
+import { putRequest } from "../../src/engine/commands/requests.ts";
 import { BOOK, House, says } from "./house.ts";
 
 const CAUSE = { actor: "test" };
@@ -53,5 +55,47 @@ test("a gate shut for one currency lets the others through", async () => {
   await house.mustOrder("one");
   await house.settle();
   assert.equal(house.sent.length, 1);
+  assert.deepEqual(house.broken, []);
+});
+
+/** A bare request of ten dollars with an allocation by one route, which waits for a person; its id. */
+async function allocated(house: House, id: string): Promise<string> {
+  const members = { websiteId: "web_demo", customerId: "cus_demo", currency: "USD", amount: "10" };
+  const order = { ...members, paymentInstrumentId: "inst_demo" };
+  assert.ok((await house.engine.run(BOOK, putRequest, { id, order, problems: [] }, CAUSE)).ok);
+  const wanted = { requestId: id, routeId: "rt_demo_usd", problems: [] };
+  const made = await house.engine.run(BOOK, createAllocation, wanted, CAUSE);
+  assert.ok(made.ok);
+  assert.equal(made.value.status, "READY");
+  return made.value.id;
+}
+
+const endsOf = (house: House): readonly string[] =>
+  house.rows("payout").map(({ status, evidence, resolution }) => [status, evidence, resolution].join(" "));
+
+test("what waited for a person does not leave through an account's gate that was shut meanwhile", async () => {
+  const house = await opened();
+  const id = await allocated(house, "first");
+  await move(house, "shut", { ...ALL, providerAccountId: "pacc_demo" });
+  assert.ok((await house.engine.run(BOOK, processAllocations, { ids: [id] }, CAUSE)).ok);
+  house.engine.start();
+  await house.pass(20_000);
+  assert.equal(house.sent.length, 0);
+  assert.deepEqual(endsOf(house), ["INVOKE_FAILED D0 ACCESS_DENIED"]);
+  assert.deepEqual(house.broken, []);
+});
+
+test("what was planned within a balance does not leave once others have taken it", async () => {
+  const house = await new House().open("25");
+  house.answer = (order) => Promise.resolve(says(order, "paid", 1));
+  const ids = [await allocated(house, "first"), await allocated(house, "second"), await allocated(house, "third")];
+  assert.ok((await house.engine.run(BOOK, processAllocations, { ids }, CAUSE)).ok);
+  house.engine.start();
+  await house.pass(20_000);
+  assert.equal(house.sent.length, 2);
+  const paid = ["PROCESSED", null, "OK"].join(" ");
+  assert.deepEqual(endsOf(house), [paid, paid, "INVOKE_FAILED D0 INSUFFICIENT_FUNDS"]);
+  const [request] = house.rows("request").filter(({ id }) => id === "third");
+  assert.deepEqual([request?.dispatchStatus, request?.availableMinor], ["READY", 1_000n]);
   assert.deepEqual(house.broken, []);
 });

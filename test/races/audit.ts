@@ -2,7 +2,8 @@
  * The judgement after a race: the invariants of docs/safety.md in SQL of its own, written from the document and not
  * from the product's code, and the provider's book beside them.
  */
-import { BOOK, type Place } from "./place.ts";
+import { createHash } from "node:crypto";
+import { BOOK, type Operation, type Place } from "./place.ts";
 
 const OPEN = "'CREATED', 'READY', 'INVOKING', 'PROCESSING', 'PENDING', 'REVOKING', 'REVOKE_FAILED'";
 const PAID = "'PROCESSED', 'PARTIALLY_PROCESSED', 'CANCELLING', 'CANCEL_FAILED'";
@@ -67,6 +68,37 @@ const CHECKS: Readonly<Record<string, string>> = {
     where p.organization_id = $1 group by p.id, p.sends
     having count(e.subject) > 1 or (p.sends > 0) <> (count(e.subject) = 1)`,
 
+  "what is sent is what the payout says": `select format('%s of %s: %s are posted as sent', p.id, p.amount_minor,
+      e.amount_minor) as what
+    from bursar.payout p join bursar.entry e on e.organization_id = $1 and e.subject = p.id::text
+      and e.cause = 'sent' and e.account_id like 'in_flight:%'
+    where p.organization_id = $1 and e.amount_minor <> p.amount_minor`,
+
+  "one payout of a part is under way": `select format('part %s of %s has %s', p.part, p.request_id, count(*)) as what
+    from bursar.payout p join bursar.request r on r.organization_id = $1 and r.id = p.request_id
+    where p.organization_id = $1 and p.status in (${OPEN}) and p.evidence is null and r.overpaid_minor = 0
+    group by p.request_id, p.part having count(*) > 1`,
+
+  "attempts and parts are within their limits": `select format('%s: attempt %s of %s, part %s', p.request_id,
+      max(p.attempt), r.attempts_limit, max(p.part)) as what
+    from bursar.payout p join bursar.request r on r.organization_id = $1 and r.id = p.request_id
+    where p.organization_id = $1 group by p.request_id, r.attempts_limit
+    having max(p.attempt) > r.attempts_limit or max(p.part) > 100`,
+
+  "no more comes back than was paid": `select format('%s: paid %s, back %s, of its payouts %s', i.reference_id,
+      i.processed_minor, i.refunded_minor, p.returned) as what
+    from bursar.invoice i join (select request_id, sum(processed_minor) as processed, sum(returned_minor) as returned
+      from bursar.payout where organization_id = $1 group by request_id) p on p.request_id = i.request_id
+    where i.organization_id = $1 and (i.refunded_minor > i.processed_minor or p.returned > p.processed
+      or (i.currency = i.service_currency and i.refunded_minor > p.returned))`,
+
+  "acts are done once, by another person where one must agree": `select format('%s %s by %s and %s: %s moves', a.kind,
+      a.status, a.actor, a.confirmed_by, count(h.sequence)) as what
+    from bursar.moderation_act a left join bursar.history h on h.organization_id = $1 and h.kind = 'act'
+      and h.subject = a.id::text
+    where a.organization_id = $1 group by a.id, a.kind, a.status, a.actor, a.confirmed_by, a.version
+    having count(h.sequence) <> a.version or a.version > 2 or (a.status = 'done' and a.confirmed_by = a.actor)`,
+
   "history has no gap": `select format('%s rows up to %s, the lock counts %s', count(h.sequence),
       coalesce(max(h.sequence), 0), l.history_sequence) as what
     from bursar.organization_lock l left join bursar.history h on h.organization_id = l.organization_id
@@ -120,6 +152,9 @@ export async function audit(place: Place): Promise<void> {
   await judgePayments(place);
 }
 
+/** In the name of the payees of bare requests, which may be paid in several allocations. */
+export const BARE_PAYEE = "~bare";
+
 /** Orders by payee: each race gives every order a payee of its own. */
 export async function effectivePerPayee(place: Place): Promise<ReadonlyMap<string, number>> {
   const paid = new Map<string, number>();
@@ -129,13 +164,57 @@ export async function effectivePerPayee(place: Place): Promise<ReadonlyMap<strin
   return paid;
 }
 
-async function judgePayments(place: Place): Promise<void> {
-  const twice = [...(await effectivePerPayee(place))].filter(([, effective]) => effective > 1);
-  place.faults.check("provider's book", twice.length === 0, () => `paid more than once: ${JSON.stringify(twice)}`);
+interface PayoutRow {
+  readonly reference: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+  readonly payeeHash: string;
+  readonly paidMinor: number;
+  readonly returnedMinor: number;
 }
 
-/** When all is settled: what is processed was paid once, and what ended otherwise was not. */
-export async function judgeEnds(place: Place, isForged: (referenceId: string) => boolean = () => false): Promise<void> {
+/** Every payout by the reference under which its provider knows it. */
+async function payoutsByReference(place: Place): Promise<ReadonlyMap<string, PayoutRow>> {
+  const rows = await place.rows<PayoutRow>(
+    `select reference, amount_minor::float8 as "amountMinor", currency, destination_hash as "payeeHash",
+       processed_minor::float8 as "paidMinor", returned_minor::float8 as "returnedMinor"
+     from bursar.payout where organization_id = $1`,
+    [BOOK],
+  );
+  return new Map(rows.map((row) => [row.reference, row]));
+}
+
+/** In races all money has two decimals. */
+const minorOf = (decimal: string): number => Math.round(Number(decimal) * 100);
+
+/** The sandbox's payee is the account, of which payouts keep the hash. */
+const payeeHashOf = ({ destination }: Operation): string => createHash("sha256").update(destination).digest("hex");
+
+async function judgePayments(place: Place): Promise<void> {
+  const { faults } = place;
+  const paid = [...(await effectivePerPayee(place))];
+  const twice = paid.filter(([payee, effective]) => effective > 1 && !payee.includes(BARE_PAYEE));
+  faults.check("provider's book", twice.length === 0, () => `paid more than once: ${JSON.stringify(twice)}`);
+  const operations = await place.providerBook();
+  const payouts = await payoutsByReference(place);
+  const strange = operations.filter((operation) => {
+    const payout = payouts.get(operation.reference);
+    const isOurs = payout?.currency === operation.currency && payout.payeeHash === payeeHashOf(operation);
+    const isWithin = minorOf(operation.returnedAmount) <= minorOf(operation.paidAmount);
+    return !isOurs || !isWithin || payout.amountMinor !== minorOf(operation.amount);
+  });
+  faults.check("what was sent", strange.length === 0, () => `not as it was reserved: ${JSON.stringify(strange)}`);
+}
+
+/** An order of which something was paid, whether or not that came back. */
+const PAID_ENDS = new Set(["processed", "partially_processed", "refunded", "partially_refunded", "refund_failed"]);
+
+/**
+ * When all is settled: what is processed was paid once, and what ended otherwise was not; and of every operation both
+ * books say how much was paid and came back. `isForged`: of this payee somebody has lied.
+ */
+export async function judgeEnds(place: Place, isForged: (payee: string) => boolean = () => false): Promise<void> {
+  const { faults } = place;
   const paid = await effectivePerPayee(place);
   const invoices = await place.rows<{ referenceId: string; status: string }>(
     'select reference_id as "referenceId", status from bursar.invoice where organization_id = $1',
@@ -144,11 +223,17 @@ export async function judgeEnds(place: Place, isForged: (referenceId: string) =>
   for (const { referenceId, status } of invoices) {
     if (isForged(referenceId)) continue;
     const effective = paid.get(referenceId) ?? 0;
-    const holds = effective === (status === "processed" ? 1 : 0);
-    place.faults.check(
-      "orders in both books",
-      holds,
-      () => `${referenceId} is ${status} and was paid ${effective} times`,
-    );
+    const holds = effective === (PAID_ENDS.has(status) ? 1 : 0);
+    faults.check("orders in both books", holds, () => `${referenceId} is ${status} and was paid ${effective} times`);
+  }
+  const payouts = await payoutsByReference(place);
+  for (const { reference, destination, paidAmount, returnedAmount } of await place.providerBook()) {
+    const payout = payouts.get(reference);
+    if (payout === undefined || isForged(destination)) continue;
+    const holds = payout.paidMinor === minorOf(paidAmount) && payout.returnedMinor === minorOf(returnedAmount);
+    faults.check("figures in both books", holds, () => {
+      const ours = `${payout.paidMinor} and ${payout.returnedMinor}`;
+      return `${destination}: we say ${ours} were paid and came back, its provider ${paidAmount} and ${returnedAmount}`;
+    });
   }
 }

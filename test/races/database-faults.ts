@@ -26,6 +26,8 @@ const AGAIN = 0.2;
 
 const isWeather = (error: unknown): boolean => error instanceof StoreUnavailable || error instanceof OutcomeUnknown;
 
+const nameOf = (number: number): string => `stormy-${number}`;
+
 /** A merchant's client: every order under a key of its own, repeated until it is answered. */
 class Client {
   readonly answered = new Map<string, string>();
@@ -33,7 +35,8 @@ class Client {
   readonly #place: Place;
   readonly #doors: readonly Gateway[];
   readonly #dice: Dice;
-  #orders = 0;
+  /** How many orders have been begun. */
+  begun = 0;
   #isClosing = false;
   #workers: Promise<void>[] = [];
 
@@ -51,6 +54,12 @@ class Client {
   async finish(): Promise<void> {
     this.#isClosing = true;
     await Promise.all(this.#workers);
+  }
+
+  /** The orders that were acknowledged, of those that were begun after so many. */
+  since(begun: number): ReadonlyMap<string, string> {
+    const late = Array.from({ length: this.begun - begun }, (_, index) => nameOf(begun + index + 1));
+    return new Map([...this.answered].filter(([name]) => late.includes(name)));
   }
 
   /** Asks until there is an answer, at any door. */
@@ -74,8 +83,8 @@ class Client {
 
   async #work(): Promise<void> {
     while (!this.#isClosing) {
-      this.#orders += 1;
-      const name = `stormy-${this.#orders}`;
+      this.begun += 1;
+      const name = nameOf(this.begun);
       const reply = await this.ask(name);
       if (reply?.status !== 201) {
         this.#place.faults.say(`${name} was answered ${reply?.status ?? "never"} ${reply?.text ?? ""}`);
@@ -127,41 +136,85 @@ async function cutCommits(place: Place, proxies: readonly DatabaseProxy[], of: {
   return cuts;
 }
 
-const END_ONE = `select pid, pg_terminate_backend(pid) as "isEnded", xact_start is not null as "isInside"
-  from pg_stat_activity where datname = current_database() and usename = $1 and pid <> pg_backend_pid()
-  order by xact_start is null, random() limit 1`;
+/** Waits until the session is gone; whether it stood in a transaction is what was seen of it just before. */
+const END_ONE = `select pg_terminate_backend(pid, $2) as "isEnded", xact_start is not null as "isInside"
+  from (select pid, xact_start from pg_stat_activity
+    where datname = current_database() and usename = $1 and pid <> pg_backend_pid()
+    order by xact_start is null, random() limit 1 offset 0) found`;
+const END_LIMIT_MS = 2_000;
 
-/** An administrator ends sessions, those in a transaction first. */
-async function endSessions(place: Place, of: { dice: Dice; wanted: number; role: string }): Promise<number> {
-  let ended = 0;
-  let inside = 0;
-  const deadline = performance.now() + PHASE_LIMIT_MS;
-  while (ended < of.wanted && performance.now() < deadline) {
-    const [found] = await place.rows<{ isEnded: boolean; isInside: boolean }>(END_ONE, [of.role]);
-    if (found?.isEnded === true) ended += 1;
-    if (found?.isInside === true) inside += 1;
-    await sleep(of.dice.below(40));
-  }
-  await phase(place, { name: "phases of ended sessions", wanted: of.wanted, count: () => ended });
-  return inside;
+interface Ended {
+  readonly sessions: number;
+  /** Of them in a transaction: what it is all about. */
+  readonly inside: number;
 }
 
-async function crash(place: Place, cluster: Cluster, of: { client: Client; dice: Dice; wanted: number }) {
-  for (let count = 1; count <= of.wanted; count++) {
-    const before = of.client.answered.size;
-    await sleep(100 + of.dice.below(200));
-    await cluster.crash();
-    // It goes on: orders are answered again.
-    const more = () => Math.min(1, of.client.answered.size - before);
-    await phase(place, { name: "crashes survived", wanted: 1, count: more });
+/** An administrator ends sessions, those in a transaction first, until some of them were. */
+async function endSessions(place: Place, of: { dice: Dice; wanted: number; role: string }): Promise<Ended> {
+  let sessions = 0;
+  let inside = 0;
+  const deadline = performance.now() + PHASE_LIMIT_MS;
+  while ((sessions < of.wanted || inside === 0) && performance.now() < deadline) {
+    const [found] = await place.rows<{ isEnded: boolean; isInside: boolean }>(END_ONE, [of.role, END_LIMIT_MS]);
+    if (found?.isEnded === true) {
+      sessions += 1;
+      if (found.isInside) inside += 1;
+    }
+    await sleep(of.dice.below(40));
   }
+  await phase(place, { name: "phases of ended sessions", wanted: of.wanted, count: () => sessions });
+  await phase(place, { name: "phases with one in a transaction", wanted: 1, count: () => inside });
+  return { sessions, inside };
+}
+
+/** Every order that was acknowledged is there, under the id that was told. Answers how many there are. */
+async function findAll(place: Place, acknowledged: ReadonlyMap<string, string>, when: string): Promise<number> {
+  const rows = await place.rows<{ id: string; name: string }>(
+    `select id::text as id, reference_id as name from bursar.invoice
+     where organization_id = $1 and reference_id = any ($2)`,
+    [BOOK, [...acknowledged.keys()]],
+  );
+  const found = new Map(rows.map(({ id, name }) => [name, id]));
+  const missing = [...acknowledged].filter(([name, text]) => found.get(name) !== idIn(text)).map(([name]) => name);
+  place.faults.check(when, missing.length === 0, () => `${when}: not there are ${missing.slice(0, 5).join(", ")}`);
+  return acknowledged.size - missing.length;
+}
+
+const idIn = (text: string): string => (JSON.parse(text) as { id: string }).id;
+
+interface Crashed {
+  /** Orders that were acknowledged before a crash and looked for after it, each after every crash. */
+  readonly kept: number;
+  /** Orders begun after a restart, acknowledged and found. */
+  readonly fresh: number;
+}
+
+/**
+ * Each crash comes upon orders that were acknowledged. When the server is back, all of them are there; and it goes on:
+ * orders that were begun only then are acknowledged, and they are there, too.
+ */
+async function crash(place: Place, cluster: Cluster, of: { client: Client; dice: Dice; wanted: number }) {
+  const { client, dice } = of;
+  let crashed: Crashed = { kept: 0, fresh: 0 };
+  for (let count = 1; count <= of.wanted; count++) {
+    await sleep(100 + dice.below(200));
+    await phase(place, { name: "crashes upon orders", wanted: 1, count: () => client.answered.size });
+    const before = new Map(client.answered);
+    await cluster.crash();
+    const kept = await findAll(place, before, "orders there after a crash");
+    const begun = client.begun;
+    await phase(place, { name: "crashes survived", wanted: 1, count: () => client.since(begun).size });
+    const fresh = await findAll(place, client.since(begun), "orders there after a restart");
+    crashed = { kept: crashed.kept + kept, fresh: crashed.fresh + fresh };
+  }
+  return crashed;
 }
 
 async function judge(place: Place, client: Client): Promise<void> {
   const open = await settled(place, SETTLE_LIMIT_MS);
   place.faults.check("all settled", open.length === 0, () => `not settled: ${open.join(", ")}`);
   for (const [name, text] of client.answered) {
-    const { id } = JSON.parse(text) as { id: string };
+    const id = idIn(text);
     const found = await place.rows<{ id: string; status: string }>(
       "select id::text as id, status from bursar.invoice where organization_id = $1 and reference_id = $2",
       [BOOK, name],
@@ -215,31 +268,45 @@ interface Weather {
   readonly seed: number;
 }
 
-/** Each round cuts commits off, then ends sessions. */
+/** Each round cuts commits off. */
 export async function raceCommits(place: Place, cluster: Cluster, of: Weather): Promise<Tally> {
   const { rounds, seed } = of;
-  const role = new pg.Client(cluster.appConfig).user ?? "";
   const cuts: string[] = [];
-  let inside = 0;
   const again = await storm(place, { cluster, seed }, async ({ proxies, dice }) => {
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < rounds; round++)
       cuts.push(...(await cutCommits(place, proxies, { dice, wanted: CUTS })));
-      inside += await endSessions(place, { dice, wanted: ENDED_SESSIONS, role });
-    }
   });
   const tally = place.faults.tally("commits", rounds);
   const lost = cuts.filter((cut) => cut === "answer_lost").length;
   const lines = { "answers to COMMIT cut off": lost, "COMMITs cut off": cuts.length - lost };
-  const sessions = { "sessions ended": rounds * ENDED_SESSIONS, "in a transaction": inside };
-  return { ...tally, checked: { ...lines, ...sessions, "asked again": again, ...tally.checked } };
+  return { ...tally, checked: { ...lines, "asked again": again, ...tally.checked } };
+}
+
+/** Each round ends sessions. */
+export async function raceSessions(place: Place, cluster: Cluster, of: Weather): Promise<Tally> {
+  const { rounds, seed } = of;
+  const role = new pg.Client(cluster.appConfig).user ?? "";
+  const ended: Ended[] = [];
+  const again = await storm(place, { cluster, seed }, async ({ dice }) => {
+    for (let round = 0; round < rounds; round++) {
+      ended.push(await endSessions(place, { dice, wanted: ENDED_SESSIONS, role }));
+    }
+  });
+  const tally = place.faults.tally("sessions", rounds);
+  const sum = (count: (one: Ended) => number): number => ended.reduce((all, one) => all + count(one), 0);
+  const sessions = { "sessions ended": sum((one) => one.sessions), "in a transaction": sum((one) => one.inside) };
+  return { ...tally, checked: { ...sessions, "asked again": again, ...tally.checked } };
 }
 
 /** Each round crashes the server under load. */
 export async function raceCrashes(place: Place, cluster: Cluster, of: Weather): Promise<Tally> {
   const { rounds, seed } = of;
-  const again = await storm(place, { cluster, seed }, ({ client, dice }) =>
-    crash(place, cluster, { client, dice, wanted: rounds * CRASHES }),
-  );
+  const crashed: Crashed[] = [];
+  const again = await storm(place, { cluster, seed }, async ({ client, dice }) => {
+    crashed.push(await crash(place, cluster, { client, dice, wanted: rounds * CRASHES }));
+  });
   const tally = place.faults.tally("crashes", rounds);
-  return { ...tally, checked: { "asked again": again, ...tally.checked } };
+  const [{ kept, fresh } = { kept: 0, fresh: 0 }] = crashed;
+  const orders = { "found that were acknowledged before": kept, "begun after": fresh, "asked again": again };
+  return { ...tally, checked: { ...orders, ...tally.checked } };
 }

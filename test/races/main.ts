@@ -12,10 +12,12 @@ const AT_ONCE: Readonly<Record<RaceName, number>> = {
   balances: 20,
   keys: 20,
   funds: 20,
+  limits: 5,
   pairs: 5,
   workers: 1,
   leases: 20,
   commits: 3,
+  sessions: 3,
   crashes: 3,
 };
 

@@ -1,47 +1,15 @@
 /** Races of what merchants do at the same time: spending one balance, repeating requests, approving and transferring. */
-import { audit, judgeEnds } from "./audit.ts";
+import { type Doors, doors, finish, SETTLE_LIMIT_MS, statuses, storm } from "./doors.ts";
 import { availableOf, type Gateway, movement, order, type Place, type Reply, settled, website } from "./place.ts";
-import { spread, type Tally } from "./tally.ts";
+import type { Tally } from "./tally.ts";
 
-const DOORS = 3;
-const SETTLE_LIMIT_MS = 30_000;
 /** 10 dollars and one per cent. */
 const WRITEOFF_MINOR = 1_010;
-
-const statuses = (replies: readonly Reply[]): string =>
-  spread(replies.map(({ status, body }) => (status < 300 ? status : `${status} ${String(body["code"])}`)));
-
-async function doors(place: Place): Promise<readonly Gateway[]> {
-  const opened: Gateway[] = [];
-  for (let door = 0; door < DOORS; door++) opened.push(await place.open());
-  for (const { engine } of opened) engine.start();
-  return opened;
-}
-
-/** The same number of requests at each door, all at once. */
-function storm(gateways: readonly Gateway[], count: number, ask: (at: Gateway, index: number) => Promise<Reply>) {
-  return Promise.all(
-    Array.from({ length: count }, (_, index) => {
-      const gateway = gateways[index % gateways.length];
-      if (gateway === undefined) throw new Error("there is a gateway");
-      return ask(gateway, index);
-    }),
-  );
-}
-
-async function finish(place: Place, race: string, rounds: number): Promise<Tally> {
-  const open = await settled(place, SETTLE_LIMIT_MS);
-  place.faults.check("all settled", open.length === 0, () => `not settled: ${open.join(", ")}`);
-  await audit(place);
-  await judgeEnds(place);
-  return place.faults.tally(race, rounds);
-}
 
 /** More orders at once than one balance covers: exactly as many are taken as it pays for. */
 export async function raceBalances(place: Place, rounds: number): Promise<Tally> {
   const gateways = await doors(place);
-  const first = gateways[0];
-  if (first === undefined) throw new Error("there is a gateway");
+  const [first] = gateways;
   for (let round = 0; round < rounds; round++) {
     const covered = 1 + ((round * 5) % 17);
     const leftMinor = 999;
@@ -67,7 +35,7 @@ export async function raceBalances(place: Place, rounds: number): Promise<Tally>
   return finish(place, "balances", rounds);
 }
 
-async function oneKey(place: Place, gateways: readonly Gateway[], round: number): Promise<void> {
+async function oneKey(place: Place, gateways: Doors, round: number): Promise<void> {
   const key = { "idempotency-key": `key-${round}` };
   const body = order("web_demo", `keyed-${round}`, { amount: 1 });
   const replies = await storm(gateways, 20, (gateway) => gateway.call("POST", "/payout-invoices", body, key));
@@ -85,7 +53,7 @@ async function oneKey(place: Place, gateways: readonly Gateway[], round: number)
   });
 }
 
-async function oneReference(place: Place, gateways: readonly Gateway[], round: number): Promise<void> {
+async function oneReference(place: Place, gateways: Doors, round: number): Promise<void> {
   const body = order("web_demo", `named-${round}`, { amount: 1 });
   const replies = await storm(gateways, 20, (gateway) => gateway.call("POST", "/payout-invoices", body));
   const ids = new Set(replies.map((reply) => reply.body["id"]));
@@ -94,7 +62,7 @@ async function oneReference(place: Place, gateways: readonly Gateway[], round: n
   });
 }
 
-async function oneRequest(place: Place, gateways: readonly Gateway[], round: number): Promise<void> {
+async function oneRequest(place: Place, gateways: Doors, round: number): Promise<void> {
   const body = { websiteId: "web_demo", customerId: "cus_demo", currency: "USD", amount: 5 };
   const path = `/payout-requests/twin-${round}`;
   const replies = await storm(gateways, 6, (gateway) => gateway.call("PUT", path, body));
@@ -123,9 +91,8 @@ const approve = (at: Gateway, { approve: path, tag }: { approve: string; tag: st
   at.call("POST", path, undefined, { "if-match": tag });
 
 /** One movement approved at three doors: posted once. */
-async function approveTwice(place: Place, gateways: readonly Gateway[], of: { kind: string; shop: string }) {
+async function approveTwice(place: Place, gateways: Doors, of: { kind: string; shop: string }) {
   const [first] = gateways;
-  if (first === undefined) throw new Error("there is a gateway");
   const before = await availableOf(place, of.shop);
   const made = await movement(first, `/${of.kind}s`, { websiteId: of.shop, amount: 20 });
   const replies = await storm(gateways, 6, (gateway) => approve(gateway, made));
@@ -138,9 +105,8 @@ async function approveTwice(place: Place, gateways: readonly Gateway[], of: { ki
 }
 
 /** One balance that covers either a withdrawal or an order. */
-async function withdrawOrPay(place: Place, gateways: readonly Gateway[], round: number): Promise<void> {
+async function withdrawOrPay(place: Place, gateways: Doors, round: number): Promise<void> {
   const [first, second] = gateways;
-  if (first === undefined || second === undefined) throw new Error("there are gateways");
   const shop = await website(first, `web_either_${round}`, WRITEOFF_MINOR / 100);
   const made = await movement(first, "/withdrawals", { websiteId: shop, amount: WRITEOFF_MINOR / 100 });
   const pay = () => second.call("POST", "/payout-invoices", order(shop, `either-${round}`));
@@ -156,9 +122,8 @@ async function withdrawOrPay(place: Place, gateways: readonly Gateway[], round: 
 }
 
 /** Transfers both ways, more of them than one balance covers at a time. */
-async function transferBothWays(place: Place, gateways: readonly Gateway[], round: number): Promise<void> {
+async function transferBothWays(place: Place, gateways: Doors, round: number): Promise<void> {
   const [first] = gateways;
-  if (first === undefined) throw new Error("there is a gateway");
   const here = await website(first, `web_here_${round}`, 60);
   const there = await website(first, `web_there_${round}`, 60);
   const made: { approve: string; tag: string }[] = [];
@@ -184,7 +149,6 @@ async function transferBothWays(place: Place, gateways: readonly Gateway[], roun
 export async function raceFunds(place: Place, rounds: number): Promise<Tally> {
   const gateways = await doors(place);
   const [first] = gateways;
-  if (first === undefined) throw new Error("there is a gateway");
   const shop = await website(first, "web_funds", 1_000_000);
   for (let round = 0; round < rounds; round++) {
     await approveTwice(place, gateways, { kind: "deposit", shop });

@@ -40,6 +40,11 @@ export interface Operation {
   readonly reference: string;
   readonly destination: string;
   readonly effective: number;
+  /** Decimal text in major units. */
+  readonly amount: string;
+  readonly currency: string;
+  readonly paidAmount: string;
+  readonly returnedAmount: string;
 }
 
 export interface GatewayOptions {
@@ -79,6 +84,8 @@ export interface Place {
   readonly faults: Faults;
   readonly appConfig: pg.ClientConfig;
   open(options?: GatewayOptions): Promise<Gateway>;
+  /** Another person with a key of their own: the headers that say so. */
+  person(name: string): Promise<Json>;
   /** Past the product, as the database's owner. */
   rows<T>(text: string, values?: readonly unknown[]): Promise<T[]>;
   providerBook(): Promise<readonly Operation[]>;
@@ -159,6 +166,14 @@ class RacePlace implements Place {
     return gateway;
   }
 
+  async person(name: string): Promise<Json> {
+    const text = newKeyText("test", realRng);
+    const store = await openStore({ config: this.appConfig, connections: 1 });
+    await createApiKey(store, BOOK, { text, id: `key_${name}`, label: name, role: "owner" });
+    await store.close();
+    return { authorization: `Bearer ${text}` };
+  }
+
   async rows<T>(text: string, values: readonly unknown[] = []): Promise<T[]> {
     try {
       return (await this.#owner.query(text, [...values])).rows as T[];
@@ -200,6 +215,9 @@ function caller(url: string, key: string): Gateway["call"] {
   };
 }
 
+/** Whose bare requests are. */
+export const demoMembers = { websiteId: "web_demo", customerId: "cus_demo", currency: "USD" };
+
 /** An order of dollars to a payee of its own. */
 export function order(websiteId: string, referenceId: string, members: Json = {}): Json {
   const fields = { account: referenceId, test_details_scenario: "ok_sync" };
@@ -214,11 +232,17 @@ export async function movement(gateway: Gateway, path: string, body: Json): Prom
   return { approve: `${path}/${String(made.body["id"])}/approve`, tag: made.tag };
 }
 
+/** Makes something, and answers with it. @throws when it is refused */
+export async function make(gateway: Gateway, path: string, body: Json): Promise<Reply> {
+  const made = await gateway.call("POST", path, body);
+  if (made.status !== 201) throw new Error(`${path}: ${made.status} ${made.text}`);
+  return made;
+}
+
 /** A website of its own with so many dollars. @throws when anything is refused */
-export async function website(gateway: Gateway, id: string, dollars: number): Promise<string> {
+export async function website(gateway: Gateway, id: string, dollars: number, members: Json = {}): Promise<string> {
   const schemes = { routingSchemeId: "route_demo", rateSchemeId: "rate_demo", commerceSchemeId: "commerce_demo" };
-  const made = await gateway.call("POST", "/websites", { id, name: id, url: "https://race.example", ...schemes });
-  if (made.status !== 201) throw new Error(`website: ${made.status} ${made.text}`);
+  await make(gateway, "/websites", { id, name: id, url: "https://race.example", ...schemes, ...members });
   if (dollars > 0) {
     const deposit = await movement(gateway, "/deposits", { websiteId: id, amount: dollars });
     await gateway.call("POST", deposit.approve, undefined, { "if-match": deposit.tag });

@@ -1,8 +1,9 @@
 /** Every race by name, and how large a round of it is. */
 import { testDatabase } from "../support/database.ts";
 import { openCluster } from "./cluster.ts";
-import { raceCommits, raceCrashes } from "./database-faults.ts";
+import { raceCommits, raceCrashes, raceSessions } from "./database-faults.ts";
 import { raceLeases } from "./leases.ts";
+import { raceLimits } from "./limits.ts";
 import { raceBalances, raceFunds, raceKeys } from "./merchant.ts";
 import { racePairs } from "./pairs.ts";
 import { openPlace, type Place } from "./place.ts";
@@ -12,6 +13,8 @@ import { raceWorkers } from "./workers.ts";
 export interface RaceOptions {
   readonly rounds: number;
   readonly seed: number;
+  /** Of the pairs only so many each round, drawn by the seed. */
+  readonly sample?: number;
 }
 
 type Race = (options: RaceOptions) => Promise<Tally>;
@@ -42,10 +45,12 @@ export const RACES = {
   balances: ({ rounds }) => inPlace((place) => raceBalances(place, rounds)),
   keys: ({ rounds }) => inPlace((place) => raceKeys(place, rounds)),
   funds: ({ rounds }) => inPlace((place) => raceFunds(place, rounds)),
-  pairs: ({ rounds, seed }) => inPlace((place) => racePairs(place, rounds, seed)),
+  limits: ({ rounds }) => inPlace((place) => raceLimits(place, rounds)),
+  pairs: (options) => inPlace((place) => racePairs(place, options)),
   workers: ({ rounds }) => inPlace((place) => raceWorkers(place, rounds * HEAP)),
   leases: ({ rounds }) => inPlace((place) => raceLeases(place, rounds)),
   commits: (options) => onCluster(raceCommits, options),
+  sessions: (options) => onCluster(raceSessions, options),
   crashes: (options) => onCluster(raceCrashes, options),
 } as const satisfies Readonly<Record<string, Race>>;
 
@@ -55,12 +60,14 @@ export type RaceName = keyof typeof RACES;
 export async function runRace(name: RaceName, { rounds, seed }: RaceOptions, atOnce: number): Promise<Tally> {
   const checked: Record<string, number> = {};
   const violations: string[] = [];
+  let share: string | undefined;
   let done = 0;
   for (let left = rounds; left > 0; left -= atOnce) {
     const tally = await RACES[name]({ rounds: Math.min(left, atOnce), seed: seed + rounds - left });
     done += tally.rounds;
+    share = tally.share;
     violations.push(...tally.violations);
     for (const [what, count] of Object.entries(tally.checked)) checked[what] = (checked[what] ?? 0) + count;
   }
-  return { race: name, rounds: done, checked, violations };
+  return { race: name, rounds: done, ...(share === undefined ? {} : { share }), checked, violations };
 }

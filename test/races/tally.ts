@@ -3,6 +3,8 @@
 export interface Tally {
   readonly race: string;
   readonly rounds: number;
+  /** How much of all that there is was run, where that is not all. */
+  readonly share?: string;
   /** What was looked at, and how often. */
   readonly checked: Readonly<Record<string, number>>;
   /** One sentence each; none is expected. */
@@ -14,6 +16,8 @@ export interface Faults {
   say(what: string): void;
   /** Counts one look, and says what is wrong unless `holds`. */
   check(counted: string, holds: boolean, what: () => string): void;
+  /** How often something has happened by now: the figure of the table, and no judgement. */
+  count(what: string, times: number): void;
   tally(race: string, rounds: number): Tally;
 }
 
@@ -27,6 +31,7 @@ export function noFaults(): Faults {
       checked[counted] = (checked[counted] ?? 0) + 1;
       if (!holds) all.push(what());
     },
+    count: (what, times) => void (checked[what] = times),
     tally: (race, rounds) => ({ race, rounds, checked: { ...checked }, violations: [...all] }),
   };
 }
@@ -43,8 +48,9 @@ export function spread(words: readonly (string | number)[]): string {
 
 export function printTallies(tallies: readonly Tally[], print: (line: string) => void): void {
   print(`${"race".padEnd(10)}${"rounds".padStart(7)}${"violations".padStart(12)}  checked`);
-  for (const { race, rounds, checked, violations } of tallies) {
+  for (const { race, rounds, share, checked, violations } of tallies) {
     const looks = Object.entries(checked).map(([what, count]) => `${what} ${count}`);
+    if (share !== undefined) looks.unshift(share);
     const figures = `${race.padEnd(10)}${String(rounds).padStart(7)}${String(violations.length).padStart(12)}`;
     print(`${figures}  ${looks.join(", ")}`);
   }

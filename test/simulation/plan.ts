@@ -195,65 +195,68 @@ function inMood(plan: Plan, mood: keyof typeof MOODS, random: Random): Plan {
     case "mixed":
       return plan;
     case "slow_sender":
-      return {
-        ...plan,
-        // Somebody must be awake to ask too early.
-        processes: plan.processes.map((each) => ({ ...each, isWorking: true })),
-        outcomes: { ...plan.outcomes, not_now: 0, refused_payee: 0 },
-        actsPerMinute: 0,
-        retentionMs: null,
-        faults: { ...NO_FAULTS, late_arrival: 0.95, pause: 0.8, pause_after_check: 0.95 },
-        payouts: 20,
-        pausesInTime: 0.9,
-        ...random.pick([
-          { storeDelayMs: 100 },
-          // A database that takes its time: a lease is measured from before the transaction, not from its end.
-          { isLatest: true, storeDelayMs: 700, networkDelayMs: 5, safetyMs: 180_000 },
-        ]),
-        hasStalls: false,
-        sparesInquiries: true,
-        crashPoints: { ...NO_CRASHES, after_leaving: 0.5 },
-      };
+      return slowSender(awake(plan), random);
     case "deaf":
-      return {
-        ...plan,
-        processes: plan.processes.map((each) => ({ ...each, isWorking: true })),
-        faults: {
-          ...NO_FAULTS,
-          lost_answer: 0.95,
-          lost_request: 0.3,
-          callback_delayed: 1,
-          callback_lost: 0.8,
-          crash: 1,
-        },
-        hasStalls: false,
-        sparesInquiries: false,
-        crashPoints: NO_CRASHES,
-        actsPerMinute: 30,
-        safetyMs: 120_000,
-        retentionMs: random.pick([30_000, 60_000]),
-      };
+      return deaf(awake(plan), random);
     case "sleepers":
-      return {
-        ...plan,
-        organizations: 1,
-        processes: plan.processes.map((each) => ({ ...each, isWorking: true })),
-        outcomes: { ...NO_OUTCOMES, paid_at_once: 3, paid_later: 1, not_now: 1 },
-        commands: { done: 1, later: 0, refused: 3, not_now: 1, error_done: 0, error_absent: 1 },
-        faults: { ...NO_FAULTS, pause: 0.5, lost_answer: 0.1 },
-        pausesInTime: 0.6,
-        hasStalls: false,
-        sparesInquiries: true,
-        crashPoints: NO_CRASHES,
-        actsPerMinute: 120,
-        safetyMs: 240_000,
-        retentionMs: null,
-      };
+      return sleepers(awake(plan));
     case "restored":
       return withFailover({ ...plan, faults: { ...plan.faults, configuration: 12 } }, random);
     case "calm":
       return { ...plan, faults: NO_FAULTS, crashPoints: NO_CRASHES, hasStalls: false };
   }
+}
+
+/** Somebody must be awake to ask too early. */
+function awake(plan: Plan): Plan {
+  return { ...plan, processes: plan.processes.map((each) => ({ ...each, isWorking: true })), hasStalls: false };
+}
+
+function slowSender(plan: Plan, random: Random): Plan {
+  return {
+    ...plan,
+    outcomes: { ...plan.outcomes, not_now: 0, refused_payee: 0 },
+    actsPerMinute: 0,
+    payouts: 20,
+    retentionMs: null,
+    faults: { ...NO_FAULTS, late_arrival: 0.95, pause: 0.8, pause_after_check: 0.95 },
+    pausesInTime: 0.9,
+    ...random.pick([
+      { storeDelayMs: 100 },
+      // A database that takes its time: a lease is measured from before the transaction, not from its end.
+      { isLatest: true, storeDelayMs: 700, networkDelayMs: 5, safetyMs: 180_000 },
+    ]),
+    sparesInquiries: true,
+    crashPoints: { ...NO_CRASHES, after_leaving: 0.5 },
+  };
+}
+
+function deaf(plan: Plan, random: Random): Plan {
+  return {
+    ...plan,
+    faults: { ...NO_FAULTS, lost_answer: 0.95, lost_request: 0.3, callback_delayed: 1, callback_lost: 0.8, crash: 1 },
+    sparesInquiries: false,
+    crashPoints: NO_CRASHES,
+    actsPerMinute: 30,
+    safetyMs: 120_000,
+    retentionMs: random.pick([30_000, 60_000]),
+  };
+}
+
+function sleepers(plan: Plan): Plan {
+  return {
+    ...plan,
+    organizations: 1,
+    outcomes: { ...NO_OUTCOMES, paid_at_once: 3, paid_later: 1, not_now: 1 },
+    commands: { done: 1, later: 0, refused: 3, not_now: 1, error_done: 0, error_absent: 1 },
+    faults: { ...NO_FAULTS, pause: 0.5, lost_answer: 0.1 },
+    pausesInTime: 0.6,
+    sparesInquiries: true,
+    crashPoints: NO_CRASHES,
+    actsPerMinute: 120,
+    safetyMs: 240_000,
+    retentionMs: null,
+  };
 }
 
 const NO_FAULTS = drawRates(Object.keys(FAULTS) as Fault[], () => 0);

@@ -8,6 +8,7 @@ import { endStatus } from "../../core/news.ts";
 import { type Operation, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
 import { invoke } from "../../core/payout-plan.ts";
 import { isFromBefore, needsChecks } from "../../core/recovery.ts";
+import type { Resolution } from "../../core/resolution.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
 import { abandonReversal, openReversal } from "../../core/reversal.ts";
 import { type Draft, movePayout, patchPayout, reopen, wakePayout } from "../../core/story.ts";
@@ -18,7 +19,7 @@ import type { TableName, Want, Work } from "../ports.ts";
 import { openItem } from "../record.ts";
 import { type BeforeSend, checkBeforeSend, checkWants, isToBeInquired } from "../recovery.ts";
 import { searchBeforeSend } from "../recovery-search.ts";
-import { isSendingOpen, providerOf, queryOf, sendTruth } from "../world.ts";
+import { isSendingOpen, obstacleToSend, providerOf, queryOf, sendTruth } from "../world.ts";
 import { matchCallback } from "./callback.ts";
 import { expireInvoice } from "./invoices.ts";
 import { wakeDelivery } from "./webhooks.ts";
@@ -158,17 +159,17 @@ function sendReady(context: Context, draft: Draft, payout: Payout): Result<Woken
     return moved(carryOn(context, draft));
   }
   if (draft.request.blocked || !isSendingOpen(context, payout.currency)) return wait(context, draft, payout);
-  const account = context.rows.get("providerAccount", [context.organizationId, payout.providerAccountId]);
-  if (account?.gate !== "open") return refuse(context, draft, payout);
+  const obstacle = obstacleToSend(context, draft, payout);
+  if (obstacle !== null) return refuse(context, draft, payout, obstacle);
   if (!context.takeSlot(payout.providerAccountId)) return ok("held");
   invoke(draft, payout.id, sendTruth(providerOf(context, payout)));
   return moved(carryOn(context, draft));
 }
 
 /** Our own refusal before anything is sent ends a payout at once (evidence D0): another route may carry the order. */
-function refuse(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
+function refuse(context: Context, draft: Draft, payout: Payout, resolution: Resolution): Result<Woken, Refusal> {
   if (payout.status === "READY") movePayout(draft, payout.id, "INVOKING");
-  patchPayout(draft, payout.id, { resolution: "ACCESS_DENIED", resolutionOf: "invoke" });
+  patchPayout(draft, payout.id, { resolution, resolutionOf: "invoke" });
   endUnpaid(draft, payout.id, "INVOKE_FAILED", "D0");
   return moved(carryOn(context, draft));
 }
