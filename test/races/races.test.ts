@@ -7,7 +7,7 @@ import { RACES, type RaceName } from "./races.ts";
 import { printTallies } from "./tally.ts";
 
 /** Of the pairs, so many: `npm run races` runs all of them. */
-const SAMPLE = 60;
+const SAMPLE = 120;
 
 const ROUNDS: readonly (readonly [RaceName, number, string])[] = [
   ["balances", 3, "one balance, more orders than it covers: exactly as many are taken as it pays for"],
