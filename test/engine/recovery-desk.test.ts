@@ -63,8 +63,9 @@ test("another identity begins an epoch with its gate shut, and says what it was 
 });
 
 test("every open payout is listed, made due and inquired; then the gate opens", async () => {
-  // The provider is asked and says nothing that counts.
-  world.provider.answer = () => ({ kind: "lost", reason: "reset" });
+  // The provider is asked, and says nothing before it is let.
+  const isHeld = Promise.withResolvers<void>();
+  world.provider.answer = () => isHeld.promise.then(() => ({ kind: "lost", reason: "reset" }));
   await withDesk(async (desk) => {
     await desk.list();
     const { number, restorePoint, lostFrom, isListed } = await desk.epoch();
@@ -100,6 +101,7 @@ test("every open payout is listed, made due and inquired; then the gate opens", 
       const body = JSON.stringify({ ...state, account, paidAmount: "0.00", returnedAmount: "0.00" });
       return { kind: "answer", result: { status: 200, headers: {}, body } };
     };
+    isHeld.resolve();
     const deadline = Date.now() + 40_000;
     while ((await desk.progress(number)).inquired < 3 && Date.now() < deadline) await sleep(200);
     const { inquired, toDo } = await desk.progress(number);

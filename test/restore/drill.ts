@@ -29,6 +29,8 @@ export interface PointReport {
   readonly stuck: number;
   /** Everything that must not be, for a person to read. */
   readonly findings: readonly string[];
+  /** Whether an opening of the gate before all was inquired was tried, and refused. */
+  readonly wasRefused: boolean;
   readonly seconds: number;
 }
 
@@ -119,13 +121,16 @@ export async function drillPoint(seed: number, print: (line: string) => void): P
 }
 
 type Recovered = Omit<PointReport, "seconds">;
+type Verdict = Omit<Recovered, "wasRefused">;
 
 /** From the start of the restored database to the end of every order. */
 async function recoverPoint(place: Place, merchant: Merchant, print: (line: string) => void): Promise<Recovered> {
   const findings: string[] = [];
   const forgotten = await countForgotten(place, merchant);
   const early = await recover(place, ["--open", "--reason", "too early"]);
-  if (early.code !== 1) findings.push(`the gate opened before anything was inquired:\n${early.text}`);
+  // On a slow machine everything may have been asked about by then.
+  const isAllAsked = /, to do 0\./.test(early.text);
+  if (early.code !== 1 && !isAllAsked) findings.push(`the gate opened before all was inquired:\n${early.text}`);
   print(early.text.trimEnd());
   const { length: before } = await bookOf(place);
   const ids = await merchant.repeatAll();
@@ -134,7 +139,7 @@ async function recoverPoint(place: Place, merchant: Merchant, print: (line: stri
   print(text.trimEnd());
   if (booked > before) findings.push(`${booked - before} orders reached the provider while the gate was shut`);
   const stuck = await untilEnded(merchant, ids);
-  return judge(place, merchant, { findings, forgotten, stuck, ids });
+  return { ...(await judge(place, merchant, { findings, forgotten, stuck, ids })), wasRefused: early.code === 1 };
 }
 
 async function countForgotten(place: Place, merchant: Merchant): Promise<Forgotten> {
@@ -194,7 +199,7 @@ interface Judged {
   readonly ids: ReadonlyMap<string, string>;
 }
 
-async function judge(place: Place, merchant: Merchant, of: Judged): Promise<Recovered> {
+async function judge(place: Place, merchant: Merchant, of: Judged): Promise<Verdict> {
   const orders = await judgeOrders(place, merchant, of.ids);
   const { acknowledged: lostWindow, atProvider } = of.forgotten;
   const { listed, foundBeforeSend } = await countInquired(place);
