@@ -14,6 +14,8 @@ export interface Intent {
   readonly currency: string;
   /** SHA-256 of the request, as it was built. */
   readonly requestHashes: Set<string>;
+  /** What was asked to be done about it afterwards: `revoke`, `cancel`. */
+  readonly reversals: Set<string>;
   /** What the order asked for in all, minor units of the service's currency. */
   readonly orderMinor: bigint;
   /** When the newest send of it was committed, milliseconds since the simulation began. */
@@ -33,6 +35,7 @@ export class Intents {
     if (known !== undefined) {
       known.requestHashes.add(payout.requestHash);
       known.amounts.add(payout.amountMinor);
+      if (payout.reversal === "open") known.reversals.add(payout.status === "REVOKING" ? "revoke" : "cancel");
       if (payout.send === "open") known.sentTime = now;
       return;
     }
@@ -46,6 +49,7 @@ export class Intents {
       amounts: new Set([amountMinor]),
       currency,
       requestHashes,
+      reversals: new Set(),
       orderMinor,
       sentTime: now,
     });

@@ -103,11 +103,10 @@ export class Oracle implements Witness {
   /** A revoke or a cancel leaves: asked for, committed, and at most once per asking. */
   #reversalLeft(secret: string, draft: HttpDraft): Answered {
     const [, reference = "", command = ""] = /^\/payouts\/(\w+)\/(revoke|cancel)$/.exec(draft.path) ?? [];
-    const payout = this.payoutOf(secret, reference);
-    const isMeant = payout !== null && payout.reversalTime !== null && payout.reversal !== "none";
-    const hasLeft = payout?.status === "REVOKING" || payout?.status === "CANCELLING";
-    if (!isMeant && hasLeft)
-      this.#tally.judge("no_intent", `a ${command} of ${reference} leaves that nobody asked for`);
+    const place = this.#places.get(secret);
+    const intent = place && this.intents.find(place.organizationId, place.accountId, reference);
+    const isMeant = intent?.reversals.has(command) === true;
+    if (!isMeant) this.#tally.judge("no_intent", `a ${command} of ${reference} leaves that nobody asked for`);
     return this.#note(`${secret} ${reference} ${command}`, `a ${command} of ${reference} leaves again`);
   }
 
