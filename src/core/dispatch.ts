@@ -33,7 +33,7 @@ import {
 } from "./story.ts";
 
 /** How long a request sleeps that waits for money at its providers. */
-const FUNDS_WAIT_MS = 30_000;
+export const FUNDS_WAIT_MS = 30_000;
 
 /** How often an order is looked at whose end was asked for and that cannot end yet. */
 const LOOK_AGAIN_MS = 60_000;

@@ -45,12 +45,14 @@ export function isSendingOpen(context: Context, currency: string | null = null):
 /**
  * Why a payout cannot go by its route any more, although it could when it was planned: it may have waited since, for a
  * person, a slot or a worker, and what is only planned takes nothing of a balance. The wake-up ends it with D0, so that
- * another route may carry the order.
+ * another route may carry the order, or lets it wait where only money is missing.
  */
 export function obstacleToSend(context: Context, draft: Draft, payout: Payout): Resolution | null {
   const { organizationId, rows, setup } = context;
-  const row = rows.get("providerAccount", [organizationId, payout.providerAccountId]);
-  if ((row ?? providerOf(context, payout).row).gate !== "open") return "ACCESS_DENIED";
+  // An account whose connector is not installed has no setup: nothing is sent by it.
+  const provider = setup.providers.get(payout.providerAccountId);
+  const row = rows.get("providerAccount", [organizationId, payout.providerAccountId]) ?? provider?.row;
+  if (provider === undefined || row?.gate !== "open") return "ACCESS_DENIED";
   // What was sent before is off the balance already.
   if (payout.firstSendTime !== null) return null;
   const { depositAccountId } = payout;

@@ -182,11 +182,11 @@ export class EpochDesk {
 
   /**
    * When the old database acted last, as a person knows. Later than the epoch began: that is a new epoch, numbered by
-   * that time, whose list is made again, for what was asked before proves nothing about it.
+   * that time, whose list is made again, for what was asked before proves nothing about it. So a person can also say
+   * that there was another database of which this one has noticed nothing.
    */
   async setLostUntil(time: Date, person: string | null): Promise<Result<null, string>> {
-    const { number, isRecovering } = await this.epoch();
-    if (!isRecovering) return err("No database came before this one: nothing is lost.");
+    const { number } = await this.epoch();
     const { rows } = await this.#client.query<{ isAhead: boolean; second: string }>(
       `select $1::timestamptz > clock_timestamp() as "isAhead", ceil(extract(epoch from $1::timestamptz))::text as second`,
       [time],
@@ -197,7 +197,7 @@ export class EpochDesk {
     return this.#inEpoch(number, async () => {
       await this.#client.query("update bursar.epoch set lost_until = $1", [time]);
       if (next > number) {
-        const reason = "the old database acted after this epoch began";
+        const reason = "another database acted after this epoch began";
         await this.#client.query(
           "update bursar.epoch set number = $1, gate = 'shut', shut_reason = $2, listed_time = null",
           [next, reason],

@@ -252,7 +252,7 @@ export function isUnreachable(error: unknown): boolean {
  * The server cannot do now what it could do before: no resources (a full disk), an operator's word, an error of its
  * system, or it takes no writes any more. It is the same for whatever is written.
  */
-const UNABLE = /^(?:53...|57...|58...|25006)$/;
+const UNABLE = /^(?:53...|57P..|58...|25006)$/;
 
 /** What the server's error says the change broke, or the error itself: then it is a bug or weather. */
 export function explain(error: unknown): unknown {

@@ -199,9 +199,16 @@ class PostgresStore implements Store {
         return ending.result;
       }
       failure = ending.error;
-      if (ending.kind === "aborted" && !mayRunAgain(failure)) throw explain(failure);
+      if (ending.kind === "aborted" && !mayRunAgain(failure)) throw this.#explained(failure);
     }
     throw unavailable(failure);
+  }
+
+  /** A server that takes no writes is said: whoever waits for it waits in silence. */
+  #explained(failure: unknown): unknown {
+    const error = explain(failure);
+    if (error instanceof StoreUnavailable) this.#log("warn", error.message, { reason: String(failure) });
+    return error;
   }
 
   /**

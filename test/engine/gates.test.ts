@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAllocation, processAllocations } from "../../src/engine/commands/allocations.ts";
+import { approveFunds, createFunds } from "../../src/engine/commands/funds.ts";
 import { type GateOrder, openGate, shutGate } from "../../src/engine/commands/gates.ts";
+import { changeDepositAccount } from "../../src/engine/commands/payout-routes.ts";
 import { putRequest } from "../../src/engine/commands/requests.ts";
 import { BOOK, House, says } from "./house.ts";
 
@@ -97,5 +99,60 @@ test("what was planned within a balance does not leave once others have taken it
   assert.deepEqual(endsOf(house), [paid, paid, "INVOKE_FAILED D0 INSUFFICIENT_FUNDS"]);
   const [request] = house.rows("request").filter(({ id }) => id === "third");
   assert.deepEqual([request?.dispatchStatus, request?.availableMinor], ["READY", 1_000n]);
+  assert.deepEqual(house.broken, []);
+});
+
+/** Leaves so much of the deposit account's hundred dollars for payouts. */
+async function leave(house: House, spendable: number): Promise<void> {
+  const row = house.rows("depositAccount").find(({ id }) => id === "dep_demo_usd");
+  assert.ok(row !== undefined);
+  const order = { minimalBalance: String(100 - spendable) };
+  const change = { id: row.id, version: row.version, order, problems: [] };
+  assert.ok((await house.engine.run(BOOK, changeDepositAccount, change, CAUSE)).ok);
+}
+
+test("an order for which only money is missing when it should leave waits for it, and spends no attempt", async () => {
+  const house = await new House().open("100");
+  house.answer = (order) => Promise.resolve(says(order, "paid", 1));
+  await leave(house, 15);
+  await move(house, "shut", ALL);
+  // What is planned takes nothing: each is planned within the same balance.
+  for (const id of ["a", "b", "c"]) await house.mustOrder(id, "10", { attemptsLimit: 1 });
+  house.engine.start();
+  await move(house, "open", ALL);
+  await house.pass(5 * 60_000);
+  assert.equal(house.sent.length, 1);
+  const waiting = ["READY", null, null].join(" ");
+  assert.deepEqual(endsOf(house).filter((end) => end === waiting).length, 2);
+  assert.equal(house.rows("invoice").filter(({ status }) => status === "process_failed").length, 0);
+  await leave(house, 100);
+  await house.pass(60_000);
+  assert.equal(house.sent.length, 3);
+  assert.deepEqual(endsOf(house), Array(3).fill(["PROCESSED", null, "OK"].join(" ")));
+  assert.deepEqual(house.broken, []);
+});
+
+test("what only lacks money on its route goes by another one, if an attempt is left for that", async () => {
+  const house = await new House().open("100");
+  house.answer = (order) => Promise.resolve(says(order, "paid", 1));
+  await leave(house, 15);
+  const order = { websiteId: "web_demo", currency: "USD", amount: "100", depositAccountId: "dep_backup_usd" };
+  const made = await house.engine.run(BOOK, createFunds, { kind: "deposit", order, problems: [] }, CAUSE);
+  assert.ok(made.ok);
+  await house.engine.run(BOOK, approveFunds, { kind: "deposit", id: made.value.id, version: 1 }, CAUSE);
+  await move(house, "shut", ALL);
+  await house.mustOrder("a");
+  await house.mustOrder("b");
+  assert.ok(house.rows("payout").every(({ depositAccountId }) => depositAccountId === "dep_demo_usd"));
+  house.engine.start();
+  await move(house, "open", ALL);
+  await house.pass(20_000);
+  assert.equal(house.sent.length, 2);
+  const went = house.rows("payout").map((each) => [each.depositAccountId, each.status, each.resolution].join(" "));
+  assert.deepEqual(went.sort(), [
+    "dep_backup_usd PROCESSED OK",
+    "dep_demo_usd INVOKE_FAILED INSUFFICIENT_FUNDS",
+    "dep_demo_usd PROCESSED OK",
+  ]);
   assert.deepEqual(house.broken, []);
 });

@@ -197,6 +197,21 @@ test("an old database that acted on later makes another epoch of it, whose list 
   });
 });
 
+test("a person can say that a database came before this one, where nothing here tells so", async () => {
+  await owner.query(
+    "update bursar.epoch set system_identifier = (select system_identifier::text from pg_control_system())",
+  );
+  await withDesk(async (desk) => {
+    assert.equal((await desk.epoch()).isRecovering, false);
+    const second = Math.floor(Date.now() / 1_000) - 10;
+    assert.ok((await desk.setLostUntil(new Date(second * 1_000), "Ada")).ok);
+    const { number, isOpen, isRecovering } = await desk.epoch();
+    assert.deepEqual([number, isOpen, isRecovering], [second, false, true]);
+    const opened = await desk.openGate({ ...WHY, force: false });
+    assert.match(opened.ok ? "" : opened.error, /list of payouts/);
+  });
+});
+
 test("the same identity at another place is a copy: another epoch", async () => {
   const enter = async (place: string | null) => {
     await owner.query("select set_config('bursar.place', $1, false)", [place ?? ""]);

@@ -107,27 +107,32 @@ test("refuses a changed file, a missing file, a file out of order and a file wit
   assert.deepEqual(await tables(ownerConfig), [{ relname: "migration" }, { relname: "one" }]);
 });
 
-test("an upgrade takes every account as changed now, and the database as the one that it was", async (t) => {
+test("an upgrade takes an account as changed when it was, and the database as the one that it was", async (t) => {
   const { ownerConfig } = await scratch(t);
   const before = readMigrations().filter(({ name }) => name < "202611211700");
   await migrate(ownerConfig, folderOf(t, Object.fromEntries(before.map(({ name, sql }) => [name, sql]))));
   await query(ownerConfig, "select bursar.enter_epoch()");
-  const account = (id: string): string => `
+  await query(ownerConfig, "update bursar.epoch set number = 1790000000, \"time\" = '2026-06-01'");
+  const account = (id: string, version: number, changed: string): string => `
     insert into bursar.provider_account (organization_id, id, connector, name, base_url, settings, credentials,
       callback_id, gate, version, created_time, updated_time)
-    values ('org', '${id}', 'none', '', '', '{}', '', '${id}', 'open', 3, now() - interval '1 year', now())`;
+    values ('org', '${id}', 'none', '', '', '{}', '', '${id}', 'open', ${version}, '2026-01-01', '${changed}')`;
   await query(ownerConfig, "insert into bursar.organization values ('org', '', '', now())");
-  await query(ownerConfig, account("old"));
+  await query(ownerConfig, account("a-untouched", 1, "2026-01-01"));
+  await query(ownerConfig, account("b-long-before", 2, "2026-03-01"));
+  await query(ownerConfig, account("c-lately", 3, "2026-05-20"));
   await migrate(ownerConfig);
-  await query(ownerConfig, account("new"));
+  await query(ownerConfig, account("d-new", 1, "2026-07-01"));
   const rows = await query(
     ownerConfig,
-    `select id, version, addressed_epoch, addressed_time > now() - interval '1 minute' as is_now
-     from bursar.provider_account order by id desc`,
+    `select id, version, addressed_time = updated_time as is_then, addressed_epoch
+     from bursar.provider_account order by id`,
   );
   assert.deepEqual(rows, [
-    { id: "old", version: 3, addressed_epoch: "1", is_now: true },
-    { id: "new", version: 3, addressed_epoch: null, is_now: null },
+    { id: "a-untouched", version: 1, is_then: null, addressed_epoch: null },
+    { id: "b-long-before", version: 2, is_then: true, addressed_epoch: null },
+    { id: "c-lately", version: 3, is_then: true, addressed_epoch: "1790000000" },
+    { id: "d-new", version: 1, is_then: null, addressed_epoch: null },
   ]);
   const [entered] = await query(ownerConfig, "select is_open, has_changed from bursar.enter_epoch()");
   assert.deepEqual(entered, { is_open: true, has_changed: false });

@@ -1,12 +1,12 @@
 /** Due work: payouts to be sent or asked about, requests and invoices whose time is over, callbacks to be matched. */
 import type { HttpDraft } from "../../connectors/contract.ts";
-import { askForEnd, isEnded } from "../../core/dispatch.ts";
+import { askForEnd, FUNDS_WAIT_MS, isEnded } from "../../core/dispatch.ts";
 import { isAddressKept } from "../../core/doubt.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { endUnpaid } from "../../core/facts.ts";
 import { endStatus } from "../../core/news.ts";
 import { type Operation, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
-import { invoke } from "../../core/payout-plan.ts";
+import { invoke, refusedRoutes } from "../../core/payout-plan.ts";
 import { isFromBefore, needsChecks } from "../../core/recovery.ts";
 import type { Resolution } from "../../core/resolution.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
@@ -19,7 +19,7 @@ import type { TableName, Want, Work } from "../ports.ts";
 import { openItem } from "../record.ts";
 import { type BeforeSend, checkBeforeSend, checkWants, isToBeInquired } from "../recovery.ts";
 import { searchBeforeSend } from "../recovery-search.ts";
-import { isSendingOpen, obstacleToSend, providerOf, queryOf, sendTruth } from "../world.ts";
+import { isSendingOpen, obstacleToSend, providerOf, queryOf, sendTruth, worldOf } from "../world.ts";
 import { matchCallback } from "./callback.ts";
 import { expireInvoice } from "./invoices.ts";
 import { wakeDelivery } from "./webhooks.ts";
@@ -158,8 +158,13 @@ function sendReady(context: Context, draft: Draft, payout: Payout): Result<Woken
     if (payout.status === "INVOKING") endUnpaid(draft, payout.id, endStatus(draft), "D0");
     return moved(carryOn(context, draft));
   }
-  if (draft.request.blocked || !isSendingOpen(context, payout.currency)) return wait(context, draft, payout);
+  if (draft.request.blocked || !isSendingOpen(context, payout.currency)) {
+    return wait(context, draft, payout, GATE_WAIT_MS);
+  }
   const obstacle = obstacleToSend(context, draft, payout);
+  if (obstacle === "INSUFFICIENT_FUNDS" && awaitsFunds(context, draft, payout)) {
+    return wait(context, draft, payout, FUNDS_WAIT_MS);
+  }
   if (obstacle !== null) return refuse(context, draft, payout, obstacle);
   if (!context.takeSlot(payout.providerAccountId)) return ok("held");
   invoke(draft, payout.id, sendTruth(providerOf(context, payout)));
@@ -174,9 +179,22 @@ function refuse(context: Context, draft: Draft, payout: Payout, resolution: Reso
   return moved(carryOn(context, draft));
 }
 
-/** A shut gate of the system or the organization holds everything back: it stays due. */
-function wait(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
-  wakePayout(draft, payout.id, context.now + GATE_WAIT_MS);
+/**
+ * Whether a payout for which only money is missing waits for it: no attempt is spent where no other route could carry
+ * it now. One that a person has started is told to the person instead.
+ */
+function awaitsFunds(context: Context, draft: Draft, payout: Payout): boolean {
+  const world = worldOf(context, draft);
+  if (!world.mayDispatch) return false;
+  const attempts = draft.payouts.filter(({ part }) => part === payout.part).length;
+  if (attempts >= draft.request.attemptsLimit) return true;
+  const excluded = new Set([...refusedRoutes(draft), payout.routeId]);
+  return world.route({ amountMinor: payout.amountMinor, excluded, taken: new Map() }).decision.chosen === null;
+}
+
+/** A shut gate of the system or the organization holds everything back, and so does money that is missing. */
+function wait(context: Context, draft: Draft, payout: Payout, forMs: number): Result<Woken, Refusal> {
+  wakePayout(draft, payout.id, context.now + forMs);
   return moved(saveStory(context, draft));
 }
 
@@ -206,7 +224,7 @@ function repeat(context: Context, draft: Draft, payout: Payout): Result<Woken, R
  * system's and the organization's do, for a copy of the database must not speak for us.
  */
 function reverse(context: Context, draft: Draft, payout: Payout): Result<Woken, Refusal> {
-  if (!isSendingOpen(context)) return wait(context, draft, payout);
+  if (!isSendingOpen(context)) return wait(context, draft, payout, GATE_WAIT_MS);
   const provider = providerOf(context, payout);
   const { connector, account } = provider;
   const operation = payout.status === "REVOKING" ? "revoke" : "cancel";
