@@ -1,36 +1,22 @@
 /**
- * Lanes and batches. Every write is a command; a lane takes whatever queued while its last transaction was in flight
- * and runs it as one transaction: no timer, at most 100 commands of 64 organizations. A refusal belongs to its
- * command alone, and so does a fault: whatever is wrong with one command or organization stops no other.
+ * Batches. Every write is a command, and what a lane hands over at once runs as one transaction. A refusal belongs to
+ * its command alone, and so does a fault: whatever is wrong with one command or organization stops no other.
  */
 import { ERRORS, type Refusal, refusal } from "../core/errors.ts";
 import { isWeather } from "../core/faults.ts";
 import { assert, err, ok, type Result } from "../core/result.ts";
-import { type Cause, type Errand, type Handler, type Once, ORDER, type StoredAnswer } from "./command.ts";
+import { type Cause, type Errand, type Handler, type Once, type StoredAnswer } from "./command.ts";
 import { Context, type Surroundings } from "./context.ts";
+import { Lane, type Pending } from "./lane.ts";
 import type { Changes, Clock, OrganizationLock, Store, Tables, Tx, Want, Work } from "./ports.ts";
 import type { Counting } from "./processor.ts";
 import { buildSetup, closedSetup, type Setup, type SetupSource, setupWants } from "./setup.ts";
 import { View } from "./view.ts";
 
-const ORDERS = Object.keys(ORDER).length;
-const MAX_COMMANDS = 100;
-const MAX_ORGANIZATIONS = 64;
 /** Loads of one batch after the first: a chain of references is short. */
 const MAX_ROUNDS = 4;
 /** How much due work of one kind a claim takes per organization. */
 export const CLAIM_LIMIT = 50;
-
-/** A command waiting for its transaction. */
-interface Pending {
-  readonly organizationId: string;
-  readonly handler: Handler<unknown, unknown>;
-  readonly payload: unknown;
-  readonly cause: Cause;
-  readonly once: Once<unknown> | null;
-  settle(result: Result<unknown, Refusal>): void;
-  fail(error: unknown): void;
-}
 
 /** What became of one command inside a batch. */
 type Decided =
@@ -407,93 +393,4 @@ function withLockVersions(changes: Changes): Changes {
   if (locks === undefined) return changes;
   const next = locks.map((each) => ({ ...each, set: { ...each.set, version: each.version + 1 } }));
   return { ...changes, update: { ...changes.update, organizationLock: next } };
-}
-
-/** One lane: its commands run one batch at a time. */
-class Lane {
-  readonly #flush: (batch: readonly Pending[]) => Promise<void>;
-  readonly #claim: (organizations: readonly string[]) => Promise<void>;
-  /** By order, then by organization, so that a busy organization delays no other. */
-  readonly #queues = Array.from({ length: ORDERS }, () => new Map<string, Pending[]>());
-  readonly #claims = new Set<string>();
-  #isRunning = false;
-  #idlers: (() => void)[] = [];
-
-  constructor(
-    flush: (batch: readonly Pending[]) => Promise<void>,
-    claim: (organizations: readonly string[]) => Promise<void>,
-  ) {
-    this.#flush = flush;
-    this.#claim = claim;
-  }
-
-  get depth(): number {
-    let count = 0;
-    for (const queues of this.#queues) for (const queue of queues.values()) count += queue.length;
-    return count;
-  }
-
-  push(pending: Pending): void {
-    const queues = this.#queues[pending.handler.order];
-    assert(queues !== undefined, "every order has a queue");
-    const queue = queues.get(pending.organizationId);
-    if (queue === undefined) queues.set(pending.organizationId, [pending]);
-    else queue.push(pending);
-    this.#start();
-  }
-
-  claim(organizationId: string): void {
-    this.#claims.add(organizationId);
-    this.#start();
-  }
-
-  idle(): Promise<void> {
-    if (!this.#isRunning) return Promise.resolve();
-    return new Promise((resolve) => this.#idlers.push(resolve));
-  }
-
-  #start(): void {
-    if (this.#isRunning) return;
-    this.#isRunning = true;
-    // In the next microtask, so that what one caller queues in a row becomes one batch.
-    queueMicrotask(() => void this.#run());
-  }
-
-  async #run(): Promise<void> {
-    for (;;) {
-      const batch = this.#next();
-      if (batch.length > 0) await this.#flush(batch);
-      const claims = [...this.#claims].slice(0, MAX_ORGANIZATIONS);
-      for (const each of claims) this.#claims.delete(each);
-      if (claims.length > 0) await this.#claim(claims);
-      if (batch.length === 0 && claims.length === 0) break;
-    }
-    this.#isRunning = false;
-    const idlers = this.#idlers;
-    this.#idlers = [];
-    for (const resolve of idlers) resolve();
-  }
-
-  /** The next batch: by order, and within an order one command of each organization in turn. */
-  #next(): Pending[] {
-    const batch: Pending[] = [];
-    const organizations = new Set<string>();
-    for (const queues of this.#queues) {
-      let isTaking = true;
-      while (isTaking && batch.length < MAX_COMMANDS) {
-        isTaking = false;
-        for (const [organizationId, queue] of queues) {
-          if (!organizations.has(organizationId) && organizations.size >= MAX_ORGANIZATIONS) continue;
-          const pending = queue.shift();
-          if (pending === undefined) continue;
-          if (queue.length === 0) queues.delete(organizationId);
-          organizations.add(organizationId);
-          batch.push(pending);
-          isTaking = true;
-          if (batch.length >= MAX_COMMANDS) break;
-        }
-      }
-    }
-    return batch;
-  }
 }
