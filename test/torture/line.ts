@@ -139,9 +139,11 @@ export class Line {
       [far, near],
     ] as const) {
       this.#sockets.add(socket);
-      // A reset stays a reset; on a Unix socket there is none.
+      // A reset stays a reset; on a Unix socket there is none. Where the end is under way a reset is refused, and the
+      // handle would stay for ever: Node could not exit any more.
       socket.on("error", (error: NodeJS.ErrnoException) => {
-        if (error.code === "ECONNRESET" && other.remoteFamily !== undefined) other.resetAndDestroy();
+        const mayReset = other.remoteFamily !== undefined && !other.writableEnded;
+        if (error.code === "ECONNRESET" && mayReset) other.resetAndDestroy();
         else other.destroySoon();
       });
       socket.on("end", () => other.end());
