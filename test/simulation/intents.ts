@@ -14,8 +14,6 @@ export interface Intent {
   readonly currency: string;
   /** SHA-256 of the request, as it was built. */
   readonly requestHashes: Set<string>;
-  /** What was asked to be done about it afterwards: `revoke`, `cancel`. */
-  readonly reversals: Set<string>;
   /** What the order asked for in all, minor units of the service's currency. */
   readonly orderMinor: bigint;
   /** When the newest send of it was committed, milliseconds since the simulation began. */
@@ -27,15 +25,17 @@ const keyOf = (organizationId: string, accountId: string, reference: string): st
 
 export class Intents {
   readonly #intents = new Map<string, Intent>();
+  /** What was asked to be done about a payout afterwards: also about one that was taken over, whose send is forgotten. */
+  readonly #reversals = new Set<string>();
 
   note(payout: Payout, request: PayoutRequest, now: number): void {
-    if (payout.firstSendTime === null || payout.requestHash === null) return;
     const key = keyOf(payout.organizationId, payout.providerAccountId, payout.reference);
+    if (payout.reversal === "open") this.#reversals.add(`${key} ${payout.status === "REVOKING" ? "revoke" : "cancel"}`);
+    if (payout.firstSendTime === null || payout.requestHash === null) return;
     const known = this.#intents.get(key);
     if (known !== undefined) {
       known.requestHashes.add(payout.requestHash);
       known.amounts.add(payout.amountMinor);
-      if (payout.reversal === "open") known.reversals.add(payout.status === "REVOKING" ? "revoke" : "cancel");
       if (payout.send === "open") known.sentTime = now;
       return;
     }
@@ -49,10 +49,14 @@ export class Intents {
       amounts: new Set([amountMinor]),
       currency,
       requestHashes,
-      reversals: new Set(),
       orderMinor,
       sentTime: now,
     });
+  }
+
+  /** Whether a `revoke` or a `cancel` of it was ever committed. */
+  isReversed(organizationId: string, accountId: string, reference: string, command: string): boolean {
+    return this.#reversals.has(`${keyOf(organizationId, accountId, reference)} ${command}`);
   }
 
   find(organizationId: string, accountId: string, reference: string): Intent | undefined {

@@ -104,9 +104,8 @@ export class Oracle implements Witness {
   #reversalLeft(secret: string, draft: HttpDraft): Answered {
     const [, reference = "", command = ""] = /^\/payouts\/(\w+)\/(revoke|cancel)$/.exec(draft.path) ?? [];
     const place = this.#places.get(secret);
-    const intent = place && this.intents.find(place.organizationId, place.accountId, reference);
-    const isMeant = intent?.reversals.has(command) === true;
-    if (!isMeant) this.#tally.judge("no_intent", `a ${command} of ${reference} leaves that nobody asked for`);
+    const isMeant = place && this.intents.isReversed(place.organizationId, place.accountId, reference, command);
+    if (isMeant !== true) this.#tally.judge("no_intent", `a ${command} of ${reference} leaves that nobody asked for`);
     return this.#note(`${secret} ${reference} ${command}`, `a ${command} of ${reference} leaves again`);
   }
 
