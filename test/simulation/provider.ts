@@ -233,6 +233,7 @@ export class Provider {
       planned: new Set(),
     };
     this.#known.set(key, operation);
+    if (this.world.weather.plan.retentionMs !== null) this.world.tally.fault("key_forgotten");
     this.#operations.push(operation);
     this.#witness.arrived(operation);
     this.#callBack(operation);

@@ -55,7 +55,6 @@ export const SOMETIMES = [
   "next attempt after a revoke",
   "provider error_absent",
   "provider error_after_accept",
-  "provider forgot a key",
   "provider paid again",
   "provider revived",
 ] as const;

@@ -7,7 +7,7 @@ import { VERDICTS, type Verdict } from "./tally.ts";
 
 const REPORTED_SEEDS = 10;
 /** What providers do wrong without a rate of its own. */
-const PROVIDER_FAULTS = ["provider error_after_accept", "provider error_absent", "provider forgot a key"] as const;
+const PROVIDER_FAULTS = ["provider error_after_accept", "provider error_absent"] as const;
 
 /** What many seeds add up to. */
 export interface Totals {
@@ -85,11 +85,17 @@ export function print(totals: Totals, seconds: number): void {
   const verdicts = (Object.keys(VERDICTS) as Verdict[]).map((name) => `${name} ${totals.verdicts.get(name) ?? 0}`);
   console.log(`traces:  ${sha256(totals.hashes.join(" "))}`);
   console.log(`verdict: ${verdicts.join(", ")}`);
-  for (const report of totals.failing.slice(0, REPORTED_SEEDS)) {
+  for (const report of rarestFirst(totals).slice(0, REPORTED_SEEDS)) {
     console.log(`\nseed ${report.seed} failed: npm run simulate -- --seed ${report.seed}`);
     printFound(report);
   }
   if (totals.failing.length > REPORTED_SEEDS) console.log(`\n${totals.failing.length} seeds failed`);
+}
+
+/** The seeds that failed: those with a verdict that few have come first. */
+function rarestFirst({ failing, verdicts }: Totals): readonly Report[] {
+  const rarity = ({ found }: Report): number => Math.min(...found.map(({ verdict }) => verdicts.get(verdict) ?? 0));
+  return failing.toSorted((a, b) => rarity(a) - rarity(b) || a.seed - b.seed);
 }
 
 export function list(counts: ReadonlyMap<string, number>): string {
