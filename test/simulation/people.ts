@@ -68,8 +68,10 @@ export class People {
     const payout = this.#world.mirror.get("payout", [organizationId, subject]);
     if (payout === null) return;
     // What differs in the book too will differ whenever it is asked about: a person decides by what the book says.
-    const decision = this.#world.oracle.isOfAnotherOrder(payout) ? this.#evidence(payout) : null;
+    const isOther = this.#world.oracle.isOfAnotherOrder(payout);
+    const decision = isOther ? (this.#evidence(payout) ?? this.#paidBefore(payout)) : null;
     const isDone = (await this.#desk.act(decision ?? { kind: "inquire", about: payout, of: "payout" })) !== null;
+    if (decision?.body?.verdict === "paid") await this.#tellReturn(payout);
     const order = { itemId, version, kind: "close" as const, reason: "asked again", assignee: null };
     if (isDone) await this.#desk.run(organizationId, workOnItem, order);
   }
@@ -148,6 +150,20 @@ export class People {
   #evidence(payout: Payout): Doing | null {
     const body = this.#desk.truthAbout(payout);
     return body === null ? null : { kind: "evidence", about: payout, of: "payout", body };
+  }
+
+  async #tellReturn({ organizationId, id }: Payout): Promise<void> {
+    const now = this.#world.mirror.get("payout", [organizationId, id]);
+    const decision = now === null ? null : this.#evidence(now);
+    if (decision?.body?.verdict === "returned") await this.#desk.act(decision);
+  }
+
+  /** What has come back since was paid first, and a person says one after the other. */
+  #paidBefore(payout: Payout): Doing | null {
+    const operation = this.#world.oracle.operationOf(payout);
+    if (operation?.status !== "returned" || payout.processedMinor > 0n) return null;
+    const body = { verdict: "paid", amount: formatMajor(operation.paidMinor, payout.currency) } as const;
+    return { kind: "evidence", about: payout, of: "payout", body: { ...body, evidence: { kind: "provider-book" } } };
   }
 
   #partOf({ processedMinor, returnedMinor, currency }: Payout): Doing["body"] {
