@@ -217,7 +217,11 @@ export class Oracle implements Witness {
     const isBook = `the book: ${operation === undefined ? "nothing" : `${operation.status} ${operation.paidMinor}/${operation.returnedMinor}`}`;
     const isTold = `payout ${payout.id} is ${payout.status} ${payout.processedMinor}/${payout.returnedMinor}`;
     const isDenied = operation !== undefined && (isAlive(operation) || heldByPayee(operation) > 0n);
-    if (says === "not_paid" && isDenied && !(mayLag(operation) && !isEnd)) {
+    // A route that refuses an allocation says nothing of the send under its reference that was forgotten. Nothing leaves
+    // before that was looked for, and at the end it is known.
+    const isForgotten = this.#hasForgotten && payout.status === "CREATE_FAILED";
+    const isLate = operation !== undefined && (mayLag(operation) || isForgotten) && !isEnd;
+    if (says === "not_paid" && isDenied && !isLate) {
       this.#tally.judge("false_final", `${isTold} by ${payout.evidence ?? "nothing"}, ${isBook}`);
     }
     const isAhead =
