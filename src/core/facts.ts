@@ -265,6 +265,8 @@ function step(draft: Draft, id: string, to: PayoutStatus, heard: Heard): void {
     // more; by our count all of it has come back.
     postReturned(draft, id, { ...answer, returnedMinor: max(answer.returnedMinor ?? 0n, from.processedMinor) });
   } else if (to === "PARTIALLY_PROCESSED" && from.status === "CANCELLING") {
+    // It may tell of a second payment besides, whose own news was lost: no more can come back than was paid.
+    postPaid(draft, id, paid);
     postReturned(draft, id, answer);
   }
   if (isLate) {

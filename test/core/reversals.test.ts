@@ -303,3 +303,12 @@ for (const how of ["as it is", "while part of it is asked back"]) {
     assert.equal(story.invoice.refundedMinor, story.invoice.processedMinor);
   });
 }
+
+test("what comes back in part may tell of a second payment, whose own news was lost: both are recorded", () => {
+  const story = paid();
+  cancel(story, 4_000n);
+  story.fact("returned", { paidMinor: 20_000n, returnedMinor: 15_000n }, "p1");
+  assert.deepEqual(story.statuses, ["PARTIALLY_PROCESSED"]);
+  assert.deepEqual([story.payout.processedMinor, story.payout.returnedMinor], [20_000n, 15_000n]);
+  assert.ok(story.items.includes("paid_too_much"));
+});
