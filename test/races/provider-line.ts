@@ -28,11 +28,15 @@ export class ProviderLine {
         this.underWay += 1;
         try {
           await this.before(order);
+          let isLeaving = false;
           const outcome = await http.send({
             ...order,
             maySend: () => {
               const may = order.maySend();
-              if (may) this.left.push(order);
+              // It is asked before connecting and again before the first byte: what was said last counts.
+              if (may && !isLeaving) this.left.push(order);
+              else if (!may && isLeaving) this.left.splice(this.left.lastIndexOf(order), 1);
+              isLeaving = may;
               return may;
             },
           });
