@@ -77,7 +77,7 @@ async function timed(what: Promise<Catch>): Promise<{ caught: Catch; ms: number 
   return { caught, ms: Math.round(performance.now() - began) };
 }
 
-/** Whether the product is clean and all of these mutants that are essential are found. */
+/** Whether the product is clean, and of all mutants the essential ones are found, or of some every one. */
 async function huntAll(mutants: readonly Mutant[], seeds: number): Promise<boolean> {
   for (const mutant of MUTANTS) mutate(await sourceOf(mutant), mutant);
   const plain = await timed(hunt(null, seeds));
@@ -97,7 +97,8 @@ async function huntAll(mutants: readonly Mutant[], seeds: number): Promise<boole
   const foundEssential = found.filter(({ isEssential }) => isEssential === true);
   console.log(`${found.length} of ${mutants.length} mutants found`);
   console.log(`${foundEssential.length} of ${essential.length} essential ones found`);
-  return foundEssential.length === essential.length;
+  // Whoever hunts a single mutant asks about that one.
+  return mutants.length < MUTANTS.length ? found.length === mutants.length : foundEssential.length === essential.length;
 }
 
 async function main(): Promise<void> {
