@@ -6,6 +6,7 @@ import { approveFunds, createFunds } from "../../src/engine/commands/funds.ts";
 import { type GateOrder, openGate, shutGate } from "../../src/engine/commands/gates.ts";
 import { changeDepositAccount } from "../../src/engine/commands/payout-routes.ts";
 import { putRequest } from "../../src/engine/commands/requests.ts";
+import { wakeHandler } from "../../src/engine/commands/wake.ts";
 import { BOOK, House, says } from "./house.ts";
 
 const CAUSE = { actor: "test" };
@@ -84,6 +85,37 @@ test("what waited for a person does not leave through an account's gate that was
   await house.pass(20_000);
   assert.equal(house.sent.length, 0);
   assert.deepEqual(endsOf(house), ["INVOKE_FAILED D0 ACCESS_DENIED"]);
+  assert.deepEqual(house.broken, []);
+});
+
+test("an account's gate that a command shuts holds back what comes after it in the same batch, and only that", async () => {
+  const house = await new House().open();
+  const { promise: counted, resolve: answer } = Promise.withResolvers<void>();
+  house.answer = (order) => counted.then(() => says(order, "paid", 1));
+  await move(house, "shut", ALL);
+  for (const referenceId of ["before", "after"]) await house.mustOrder(referenceId);
+  await house.settle();
+  await move(house, "open", ALL);
+  house.now += 20_000;
+  const [before, after] = house.rows("payout").map(({ id }) => {
+    const work = house.rows("work").find(({ subject }) => subject === id);
+    assert.ok(work !== undefined);
+    return () => house.engine.run(BOOK, wakeHandler("payout"), work, CAUSE);
+  });
+  // A batch decides what is nearest to the money first, and else as the commands came.
+  const shut = { ...shutGate, order: wakeHandler("payout").order };
+  const { commits } = house;
+  await Promise.all([
+    before?.(),
+    house.engine.run(BOOK, shut, { ...ALL, providerAccountId: "pacc_demo" }, CAUSE),
+    after?.(),
+    house.order("late"),
+  ]);
+  assert.equal(house.commits, commits + 1);
+  answer();
+  await house.settle();
+  assert.equal(house.sent.length, 1);
+  assert.deepEqual(endsOf(house), ["PROCESSED  OK", "INVOKE_FAILED D0 ACCESS_DENIED"]);
   assert.deepEqual(house.broken, []);
 });
 

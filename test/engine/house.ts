@@ -33,6 +33,8 @@ export class House {
   readonly engine: Engine;
   readonly sent: HttpOrder[] = [];
   readonly broken: string[] = [];
+  /** Transactions that the engine has begun. */
+  commits = 0;
   /** What the provider answers; pending for ever by default. */
   answer: (order: HttpOrder) => Promise<HttpOutcome> = () => new Promise(() => {});
   readonly #timers = new Set<{ readonly at: number; readonly task: () => void }>();
@@ -43,7 +45,7 @@ export class House {
     const rng = countingRng();
     this.engine = new Engine({
       ports: {
-        store: wrap(this.store),
+        store: wrap(this.#counted()),
         rng,
         clock: { monotonic: () => this.now },
         timer: {
@@ -68,6 +70,16 @@ export class House {
       lanes: 1,
       onBroken: (error, what) => this.broken.push(`${what}: ${String(error)}`),
     });
+  }
+
+  #counted(): Store {
+    return {
+      commit: (...of) => {
+        this.commits += 1;
+        return this.store.commit(...of);
+      },
+      due: (limit) => this.store.due(limit),
+    };
   }
 
   /** Opens a book, the demo's by default, with the demo's setup and `fundsMajor` of USD. */
