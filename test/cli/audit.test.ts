@@ -16,7 +16,7 @@ import { Metrics } from "../../src/http/metrics.ts";
 import { AUDIT_CHECKS, type Auditor, type AuditReport, openAuditor } from "../../src/store/audit.ts";
 import { openStore } from "../../src/store/postgres.ts";
 import { CLI } from "../support/process.ts";
-import { openWorld, said, type World } from "../support/world.ts";
+import { demoOrder, openWorld, said, type World } from "../support/world.ts";
 
 let world: World;
 let owner: Client;
@@ -33,17 +33,7 @@ after(async () => {
   await world.close();
 });
 
-const order = (referenceId: string) =>
-  world.call("POST", "/payout-invoices", {
-    body: {
-      referenceId,
-      websiteId: "web_demo",
-      currency: "USD",
-      amount: 10,
-      service: "test_usd",
-      fields: { account: `payee-${referenceId}` },
-    },
-  });
+const order = (referenceId: string) => world.call("POST", "/payout-invoices", { body: demoOrder(referenceId) });
 
 const statusOf = (id: unknown) => `/payout-invoices/${String(id)}`;
 

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Gateway, openGateway, type Reply } from "../support/gateway.ts";
-import { type Json, openWorld, type World } from "../support/world.ts";
+import { demoOrder, type Json, openWorld, type World } from "../support/world.ts";
 
 const at = (version: unknown): Readonly<Record<string, string>> => ({ "if-match": `"${String(version)}"` });
 
@@ -307,14 +307,7 @@ describe("who may act", () => {
 
   /** A payout of so much whose outcome is not known. */
   async function unknown(amount: number): Promise<string> {
-    const body = {
-      referenceId: `who-${orders++}`,
-      websiteId: "web_demo",
-      currency: "USD",
-      amount,
-      service: "test_usd",
-      fields: { account: "payee" },
-    };
+    const body = demoOrder(`who-${orders++}`, { amount, fields: { account: "payee" } });
     const { body: made } = await world.call("POST", "/payout-invoices", { body });
     const flagged = await world.until(
       `/payout-invoices/${String(made["id"])}`,

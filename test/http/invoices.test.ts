@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { type Ask, type Json, openWorld, PUBLIC_URL, type Reply, said, type World } from "../support/world.ts";
+import {
+  type Ask,
+  demoOrder,
+  type Json,
+  openWorld,
+  PUBLIC_URL,
+  type Reply,
+  said,
+  type World,
+} from "../support/world.ts";
 
 let world: World;
 let count = 0;
@@ -16,15 +25,7 @@ after(async () => {
 /** A sound order; `undefined` leaves a member out. */
 function order(changes: Json = {}): Json {
   count += 1;
-  const sound = {
-    referenceId: `order-${count}`,
-    websiteId: "web_demo",
-    currency: "USD",
-    amount: 10,
-    service: "test_usd",
-    fields: { account: "payee-1" },
-  };
-  return { ...sound, ...changes };
+  return demoOrder(`order-${count}`, { fields: { account: "payee-1" }, ...changes });
 }
 
 const post = (body: unknown, ask: Ask = {}) => world.call("POST", "/payout-invoices", { ...ask, body });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { HttpOrder, HttpOutcome } from "../../src/engine/ports.ts";
-import { type Ask, type Json, openWorld, PUBLIC_URL, type Reply, type World } from "../support/world.ts";
+import { type Ask, demoOrder, type Json, openWorld, PUBLIC_URL, type Reply, type World } from "../support/world.ts";
 
 let world: World;
 /** An item of a payout whose outcome is not known, and that payout. */
@@ -13,14 +13,7 @@ let payoutId: string;
 const lost = (_order: HttpOrder): HttpOutcome => ({ kind: "timeout" });
 
 async function order(referenceId: string): Promise<Json> {
-  const body = {
-    referenceId,
-    websiteId: "web_demo",
-    currency: "USD",
-    amount: 100,
-    service: "test_usd",
-    fields: { account: "payee-of-moderation" },
-  };
+  const body = demoOrder(referenceId, { amount: 100, fields: { account: "payee-of-moderation" } });
   const reply = await world.call("POST", "/payout-invoices", { body });
   assert.equal(reply.status, 201, reply.text);
   return reply.body;

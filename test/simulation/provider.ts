@@ -146,13 +146,12 @@ export class Provider {
     const refused = this.#refused.get(key);
     if (refused !== undefined) return refusal(422, refused, { reference });
     const before = this.#known.get(key);
+    const { tally, scheduler } = this.world;
     if (before !== undefined && !this.#isForgotten(before)) {
-      const { tally } = this.world;
       tally.reach("duplicate reference refused");
       if (tally.hasStruckSince(before.arrivedTime, "crash")) tally.reach("DUPLICATED_ID after a crash");
       return refusal(409, "duplicate_reference", { reference });
     }
-    const { tally, scheduler } = this.world;
     const outcome = this.#draw();
     tally.reach(`provider ${outcome}`);
     scheduler.note(null, `provider ${outcome} ${reference.slice(0, 8)}`);

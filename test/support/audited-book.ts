@@ -7,7 +7,7 @@ import { Client, type ClientConfig } from "pg";
 import { approveFunds, createFunds } from "../../src/engine/commands/funds.ts";
 import { type Auditor, type AuditReport, openAuditor } from "../../src/store/audit.ts";
 import type { TestDatabase } from "./database.ts";
-import { openWorld, said, type World } from "./world.ts";
+import { demoOrder, type Json, openWorld, said, type World } from "./world.ts";
 
 /** A copy of the book that may be changed. */
 export interface Copy {
@@ -38,18 +38,8 @@ export async function withOwner<T>(config: ClientConfig, work: (client: Client) 
 
 const DECLINED = { status: 422, headers: {}, body: JSON.stringify({ error: "declined" }) };
 
-async function ordered(world: World, referenceId: string, status: string, more: object = {}): Promise<void> {
-  const { body, text } = await world.call("POST", "/payout-invoices", {
-    body: {
-      referenceId,
-      websiteId: "web_demo",
-      currency: "USD",
-      amount: 10,
-      service: "test_usd",
-      fields: { account: `payee-${referenceId}` },
-      ...more,
-    },
-  });
+async function ordered(world: World, referenceId: string, status: string, more: Json = {}): Promise<void> {
+  const { body, text } = await world.call("POST", "/payout-invoices", { body: demoOrder(referenceId, more) });
   const { id } = body as { id?: string };
   assert.ok(id !== undefined, text);
   await world.until(`/payout-invoices/${id}`, (invoice) => invoice["status"] === status);

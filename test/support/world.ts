@@ -89,6 +89,12 @@ export function signed(members: object, secret = SECRET, callbackId = CALLBACK_I
 
 export type Json = Record<string, unknown>;
 
+/** The body of a sound order of the demo's merchant: ten dollars to a payee of its own. */
+export function demoOrder(referenceId: string, more: Json = {}): Json {
+  const fields = { account: `payee-${referenceId}` };
+  return { referenceId, websiteId: "web_demo", currency: "USD", amount: 10, service: "test_usd", fields, ...more };
+}
+
 export interface Reply {
   readonly status: number;
   readonly headers: LightMyRequestResponse["headers"];
