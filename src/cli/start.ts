@@ -50,7 +50,7 @@ function untilToldToStop(running: Running): Promise<void> {
 }
 
 /** The first screen: where it answers, the key if it is new, and three calls that work when pasted. */
-export function welcome(running: Running): string {
+function welcome(running: Running): string {
   const { url, newKey, sandboxUrl } = running;
   const key = newKey ?? "$BURSAR_KEY";
   const lines = [
@@ -75,7 +75,8 @@ const REQUEST = { websiteId: "web_demo", customerId: "cus_demo", currency: "USD"
 
 /** An invoice made (201), read (200), and a payout request of the client's own id (201). */
 function tryOut(url: string, key: string): string[] {
-  const auth = `-H 'Authorization: Bearer ${key}'`;
+  // In double quotes: after the first start the key is a variable of the shell.
+  const auth = `-H "Authorization: Bearer ${key}"`;
   const json = (body: object): string => `-H 'Content-Type: application/json' -d '${JSON.stringify(body)}'`;
   return [
     "",

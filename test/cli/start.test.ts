@@ -11,8 +11,9 @@ import { promisify } from "node:util";
 import { CLI, end, freePort, launch, newDir, untilPrinted } from "../support/process.ts";
 
 /** Runs a pasted line in a shell, as a newcomer does, and returns the HTTP status and the body. */
-async function paste(line: string): Promise<{ status: number; body: Record<string, unknown> }> {
-  const { stdout } = await promisify(execFile)("sh", ["-c", `${line} -s`]);
+async function paste(line: string, key = ""): Promise<{ status: number; body: Record<string, unknown> }> {
+  const env = { ...process.env, BURSAR_KEY: key };
+  const { stdout } = await promisify(execFile)("sh", ["-c", `${line} -s`], { env });
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(stdout)?.[1]);
   return { status, body: JSON.parse(stdout.slice(stdout.indexOf("\r\n\r\n"))) as Record<string, unknown> };
 }
@@ -65,6 +66,11 @@ test("a first start shows a key and three lines that work when pasted, and the p
   const screenAgain = await untilPrinted(again, "-X PUT");
   assert.ok(!screenAgain.includes("shown only this once"), "the key is shown once");
   assert.equal((await fetch(`${url}/payout-invoices/${id}`, { headers })).status, 200, "the key still works");
+  const listing = again
+    .output()
+    .split("\n")
+    .find((line) => line.startsWith("curl") && line.includes("limit=1"));
+  assert.equal((await paste(listing ?? "", key)).status, 200, "its lines read the key from $BURSAR_KEY");
   assert.equal(await end(again, "SIGTERM"), 0);
   assert.ok(!readFileSync(join(dataDir, "master.key"), "utf8").includes(key));
 });
