@@ -15,7 +15,7 @@ import { destinationBinding } from "../src/engine/world.ts";
 /** A day on which everything happens. */
 export const NOW = Date.UTC(2026, 0, 1);
 export const ORGANIZATION = "org";
-export const DESTINATION = { account: "payee" };
+const DESTINATION = { account: "payee" };
 
 const STAMPS = { organizationId: ORGANIZATION, version: 1, createdTime: 0, updatedTime: 0 };
 

@@ -22,7 +22,7 @@ const ACCOUNTS = [
 ] as const;
 
 /** Funds of the demo website, major units, and where they stand: 100 000 in each currency, over both accounts. */
-export const DEMO_FUNDS = [
+const DEMO_FUNDS = [
   { currency: "USD", amount: "60000", depositAccountId: "dep_demo_usd" },
   { currency: "USD", amount: "40000", depositAccountId: "dep_backup_usd" },
   { currency: "EUR", amount: "60000", depositAccountId: "dep_demo_eur" },

@@ -19,7 +19,7 @@ export type NotAllocated =
   | "unknown_route";
 
 /** Why a request takes no allocation of so much; null: it does. */
-export function obstacleToAllocation(draft: Draft, amountMinor: bigint): NotAllocated | null {
+function obstacleToAllocation(draft: Draft, amountMinor: bigint): NotAllocated | null {
   const { request } = draft;
   const isOver = isEnded(draft) && REQUEST.find(request.dispatchStatus, "READY") === undefined;
   if (isOver || request.endAsked !== null || request.dispatchStatus === "CREATED") {

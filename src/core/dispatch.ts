@@ -192,7 +192,7 @@ function walkTo(draft: Draft, to: "DISPATCHING" | "PENDING"): void {
 }
 
 /** Whether nothing of the request as a whole stands in the way of another payout. */
-export function mayMakeAny(draft: Draft): boolean {
+function mayMakeAny(draft: Draft): boolean {
   const { request } = draft;
   if (request.endAsked !== null || request.blocked || request.availableMinor === 0n) return false;
   if (detailsStatus(draft) === "WAITING_DETAILS") return false;

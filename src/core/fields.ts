@@ -35,7 +35,7 @@ export function checkFields(
 }
 
 /** What may be shown of the details: secret values keep their last four characters. */
-export function maskFields(fields: readonly Field[], given: Readonly<Record<string, string>>): Record<string, string> {
+function maskFields(fields: readonly Field[], given: Readonly<Record<string, string>>): Record<string, string> {
   const secret = new Set(fields.filter((field) => field.secret).map((field) => field.name));
   const shown: Record<string, string> = {};
   for (const [name, value] of Object.entries(given)) shown[name] = secret.has(name) ? mask(value) : value;

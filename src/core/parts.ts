@@ -56,10 +56,7 @@ export function isStop(payout: Payout): boolean {
  * Whether the machine may make another payout of a part: the last one is proven unpaid, attempts are left, and nothing
  * of the part came back. What was revoked is paid by another route only if whoever revoked it said so.
  */
-export function mayTryAgain(
-  part: Part,
-  request: Pick<PayoutRequest, "attemptsLimit" | "paymentInstrumentId">,
-): boolean {
+function mayTryAgain(part: Part, request: Pick<PayoutRequest, "attemptsLimit" | "paymentInstrumentId">): boolean {
   const { last } = part;
   if (part.isReturned || part.attempts >= request.attemptsLimit) return false;
   switch (last.status) {

@@ -16,7 +16,7 @@ import { View } from "./view.ts";
 /** Loads of one batch after the first: a chain of references is short. */
 const MAX_ROUNDS = 4;
 /** How much due work of one kind a claim takes per organization. */
-export const CLAIM_LIMIT = 50;
+const CLAIM_LIMIT = 50;
 
 /** What became of one command inside a batch. */
 type Decided =

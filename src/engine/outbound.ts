@@ -55,7 +55,7 @@ export function openOutbound(options: OutboundOptions): Outbound {
 }
 
 /** Whether an address is one of the public internet. Mapped, translated and special addresses are not. */
-export function isPublicAddress(address: string): boolean {
+function isPublicAddress(address: string): boolean {
   return ipaddr.isValid(address) && ipaddr.process(address).range() === "unicast";
 }
 

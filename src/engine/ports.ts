@@ -177,8 +177,6 @@ export interface Tables {
 }
 
 export type TableName = keyof Tables;
-/** A value of a column: what a row of any table may hold. */
-export type Value = string | number | bigint | boolean | null | Uint8Array | readonly string[] | object;
 export type KeyValues = readonly (string | number)[];
 
 /** A look-up: the rows of `table` whose key `by` (`primary`, or a unique key or look-up of the table) is in `keys`. */

@@ -230,7 +230,7 @@ export function openDestination(context: Context, draft: Pick<Draft, "request">)
  * The payee's details that a payout was sent with. A bare request may have another instrument by now; nothing, where
  * that instrument is not known any more.
  */
-export function destinationOf(
+function destinationOf(
   context: Context,
   draft: Pick<Draft, "request">,
   payout: Payout,

@@ -68,7 +68,7 @@ export function send(reply: FastifyReply, answer: StoredAnswer): FastifyReply {
 }
 
 /** The path without query, organization prefix and trailing slash: what one call has in common with its repeat. */
-export function barePath(url: string): string {
+function barePath(url: string): string {
   const [path = ""] = url.split("?");
   const bare = path.replace(/^\/organizations\/[^/]+(?=\/)/, "").replace(/\/+$/, "");
   return bare === "" ? "/" : bare;

@@ -13,7 +13,7 @@ import { MoneyOut, NumberOrNull, OneOf, OneOfOrNull, Text, TextOrNull, Time } fr
 
 const keysOf = <K extends string>(table: Readonly<Record<K, unknown>>): readonly K[] => Object.keys(table) as K[];
 
-export const LONG = 10_000;
+const LONG = 10_000;
 export const text = (description: string) => Type.String({ description });
 export const textOrNull = (description: string) => TextOrNull(LONG, description);
 export const currency = (description: string) => Type.String({ description, examples: ["USD"] });

@@ -21,7 +21,7 @@ export interface Control {
   readonly lateMs: number;
 }
 
-export const DEFAULT_CONTROL: Control = { timeoutMs: 3000, answerDelayMs: 1000, callbackDelayMs: 150, lateMs: 1500 };
+const DEFAULT_CONTROL: Control = { timeoutMs: 3000, answerDelayMs: 1000, callbackDelayMs: 150, lateMs: 1500 };
 
 export interface Order {
   readonly reference: string;

@@ -11,7 +11,7 @@ import { Client, type ClientConfig } from "pg";
 import { APP_ROLE, ensureRoles, WAKER_ROLE } from "./roles.ts";
 
 /** Where the product's migrations are. */
-export const MIGRATIONS_DIR = fileURLToPath(new URL("../../migrations", import.meta.url));
+const MIGRATIONS_DIR = fileURLToPath(new URL("../../migrations", import.meta.url));
 
 /** Advisory locks of the product: `classid` says it is ours ("bur"), `objid` which one. */
 export const LOCK_CLASS = 0x627572;

@@ -46,12 +46,12 @@ export class EpochChanged extends OutcomeUnknown {
  * Thrown by `commit` when the connection broke at COMMIT and the server has recovered from a crash since. It may have
  * given the transaction's id to another one, so that it cannot say what became of this one.
  */
-export class CrashedMeanwhile extends OutcomeUnknown {
+class CrashedMeanwhile extends OutcomeUnknown {
   override readonly name = "CrashedMeanwhile";
 }
 
 /** Thrown by `commit` when the store was closed before the database could be asked what became of a commit. */
-export class CommitUnknown extends OutcomeUnknown {
+class CommitUnknown extends OutcomeUnknown {
   override readonly name = "CommitUnknown";
 }
 

@@ -23,7 +23,7 @@ export type Pair = readonly [Act, Act];
 export const PAIRS: readonly Pair[] = ACTS.flatMap((one, at) => ACTS.slice(at).map((other): Pair => [one, other]));
 
 const QUIET_LIMIT_MS = 10_000;
-export const WRITEOFF = 10.1;
+const WRITEOFF = 10.1;
 export const CAUSE = { actor: "system" };
 
 export interface Player {
@@ -54,7 +54,7 @@ export interface Story {
   readonly gate: Json;
 }
 
-export const isIn = (pair: Pair, ...acts: readonly Act[]): boolean => acts.some((act) => pair.includes(act));
+const isIn = (pair: Pair, ...acts: readonly Act[]): boolean => acts.some((act) => pair.includes(act));
 const isBareAct = (act: Act): boolean => BARE_ACTS.some((each) => each === act);
 const isAboutPayout = (act: Act): boolean => [...NEWS, ...PEOPLE].some((each) => each === act);
 
@@ -160,7 +160,7 @@ async function beginOrder(beginning: Beginning, named: Named): Promise<Story["in
   return { id: String(made.body["id"]), tag: made.tag };
 }
 
-export const PLANNED = 4;
+const PLANNED = 4;
 export const SENT = 6;
 
 /** Whom the bare request pays once it was edited. */

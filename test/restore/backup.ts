@@ -10,7 +10,7 @@ import type { Place } from "../torture/processes.ts";
 const run = promisify(execFile);
 
 /** The data directory of a place's PostgreSQL, wherever it is kept. */
-export function clusterOf(place: Pick<Place, "dataDir">): string {
+function clusterOf(place: Pick<Place, "dataDir">): string {
   const home = join(place.dataDir, "postgres");
   const note = join(home, "postgres.location");
   return join(existsSync(note) ? readFileSync(note, "utf8").trim() : join(home, "postgres"), "cluster");

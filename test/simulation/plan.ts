@@ -58,7 +58,7 @@ export const OUTCOMES = {
 export type Outcome = keyof typeof OUTCOMES;
 
 /** What the provider does with a revoke or a cancel that arrives, and could be carried out. */
-export const COMMAND_OUTCOMES = {
+const COMMAND_OUTCOMES = {
   done: "Does it and says so.",
   later: "Takes it and does it later; a cancel may come to nothing then.",
   refused: "Refuses it.",

@@ -32,7 +32,7 @@ const SECRET = "provider-secret";
 const CALLBACK_ID = "callback-address-of-pacc-demo";
 
 /** A provider that says what it is told to say, and remembers what it was asked. */
-export class ScriptedProvider implements Http {
+class ScriptedProvider implements Http {
   readonly orders: HttpOrder[] = [];
   /** Its answer to each request; by default it holds every order and never ends one. */
   answer: (order: HttpOrder) => HttpOutcome | Promise<HttpOutcome> = (order) => said(this.#aboutWhat(order), "queued");

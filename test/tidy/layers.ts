@@ -90,7 +90,7 @@ const HIDDEN_ALLOWED: readonly string[] = [
   "src/store/embedded", // the package of PostgreSQL's binaries is named after the platform
 ];
 
-export function layerOf(path: string): Layer | null {
+function layerOf(path: string): Layer | null {
   return LAYERS.find(([start]) => path.startsWith(start))?.[1] ?? null;
 }
 

@@ -7,7 +7,7 @@ import { startEmbedded } from "../../src/store/embedded.ts";
 import { commitReader, httpReader, Line, type Trap } from "./line.ts";
 import type { Place } from "./processes.ts";
 
-export const POINTS = {
+const POINTS = {
   /** A client's order has come whole; what is done about it has only begun. */
   order_arrives: { line: "orders", at: "ask", isPassedOn: true },
   /** Bursar has answered an order with 201, and the client does not get it. */

@@ -279,7 +279,7 @@ function keepWaiting(context: Context, invoice: Invoice): Result<null, Refusal> 
 }
 
 /** Processing starts: the write-off is held, the request is made, and its first payout with it. */
-export function startProcessing(context: Context, invoice: Invoice, before: Invoice | null): Result<null, Refusal> {
+function startProcessing(context: Context, invoice: Invoice, before: Invoice | null): Result<null, Refusal> {
   const requestId = `preq_${context.newId().replaceAll("-", "")}`;
   const request = requestOf(context, invoice, requestId);
   const held = { ...invoice, requestId, heldMinor: invoice.writeoffMinor, destination: null };

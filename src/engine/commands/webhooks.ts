@@ -37,7 +37,7 @@ const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 
 /** Delays before each try after the one before. The last try is about three days after the event. */
-export const RETRIES_MS: readonly number[] = [
+const RETRIES_MS: readonly number[] = [
   0,
   5 * SECOND_MS,
   5 * MINUTE_MS,
