@@ -104,7 +104,7 @@ function renderFacts(): string {
     ...heard.map((fact) => walked(status, fact) || "-"),
   ]);
   const deaf = keysOf<PayoutStatus>(WALKS).filter((status) => heard.every((fact) => walked(status, fact) === ""));
-  return document("Facts", "`src/core/resolution.ts` and `src/core/news.ts`", [
+  return document("Facts", "`src/core/resolution.ts` and `src/core/facts.ts`", [
     "A connector reports facts. One table turns a payout's status and a fact into the statuses that are walked, in " +
       "order, in one transaction and in one row of history.",
     "## The words",
@@ -217,11 +217,13 @@ function tableSection(name: (typeof TABLE_NAMES)[number]): string {
 }
 
 function renderTables(): string {
-  return document("Tables", "`src/store/tables.ts` and `src/store/tables-orders.ts`", [
+  return document("Tables", "`src/store/tables.ts`, `src/store/tables-orders.ts` and `src/store/tables-recovery.ts`", [
     "Schema `bursar`. Texts are compared byte by byte (collation `C`). Amounts are minor units in `numeric(38,0)`. " +
       "The name of a constraint is the name of what was wrong; a look-up is an index where no key serves already.",
-    "Not described here, because nothing reads or writes them by description: `epoch` (which database this is, and " +
-      "whether anything may be sent) and `migration` (what has been applied). Beyond keys and checks the database " +
+    "Not described here, because nothing reads or writes them by description: `epoch` and `epoch_act` (which database " +
+      "this is, whether anything may be sent, and what was done about it), `audit_mark`, `audit_balance` and " +
+      "`audit_full` (how far the auditor is, and what it found) and `migration` (what has been applied). Beyond keys " +
+      "and checks the database " +
       "itself checks that the entries of one statement sum to zero (`entry_sums_to_zero`) and that a guarded change " +
       "touches the rows that it was decided on (`<table>_version_stale`).",
     ...TABLE_NAMES.map(tableSection),
