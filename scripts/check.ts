@@ -1,6 +1,5 @@
 /** Everything that can be checked without a database, at once: format, types, lint, tidy, generated files. */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -53,8 +52,7 @@ function describe({ check, isGood, seconds }: Outcome): string {
   return `${isGood ? "ok    " : "FAILED"}  ${check.name.padEnd(10)} ${seconds.toFixed(1).padStart(5)} s${repair}`;
 }
 
-const present = CHECKS.filter((check) => check.name !== "generated" || existsSync(join(ROOT, "scripts/generate.ts")));
-const outcomes = await Promise.all(present.map(runCheck));
+const outcomes = await Promise.all(CHECKS.map(runCheck));
 for (const { check, isGood, output } of outcomes) {
   if (!isGood) console.log(`== ${check.name} ==\n${output.trim()}\n`);
 }

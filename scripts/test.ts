@@ -35,9 +35,6 @@ const TIERS: readonly Tier[] = [
   { name: "restore", folders: ["restore"], budgetSeconds: 100, database: false },
 ];
 
-/** Folders whose tests need more than npm; they have scripts of their own. */
-const ELSEWHERE = ["browser"];
-
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const REPORTER = join(ROOT, "scripts/test-reporter.ts");
 
@@ -170,7 +167,7 @@ function printSummary(outcomes: readonly Outcome[], strays: readonly string[]): 
 async function main(): Promise<void> {
   const tiers = chooseTiers(process.argv.slice(2));
   const files = findTestFiles();
-  const known = new Set([...ELSEWHERE, ...TIERS.flatMap((tier) => tier.folders)]);
+  const known = new Set(TIERS.flatMap((tier) => tier.folders));
   const strays = [...files.keys()].filter((folder) => !known.has(folder));
   const scratch = mkdtempSync(join(tmpdir(), "bursar-test-"));
   // Ctrl-C reaches the runner as well; it stops its database, then this process ends.
