@@ -35,7 +35,7 @@ export const PAYEE = sandbox.destinationHash(DESTINATION);
 const SAFE = new Safe(new Uint8Array(KEY_BYTES), counter());
 export const SEALED = SAFE.seal(DESTINATION, destinationBinding(ORGANIZATION, PAYEE));
 
-export const WEBSITE: Website = {
+const WEBSITE: Website = {
   ...STAMPS,
   id: "web",
   name: "Shop",

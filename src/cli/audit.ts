@@ -59,7 +59,7 @@ async function report(auditor: Auditor, options: AuditOptions): Promise<number> 
 }
 
 /** A table of checks, then a line per breach. */
-export function textOf({ organizationId, scope, checks, unrepaired, ms }: AuditReport): string {
+function textOf({ organizationId, scope, checks, unrepaired, ms }: AuditReport): string {
   const width = Math.max(...checks.map(({ check }) => check.length));
   const rows = checks.map(
     ({ check, rows: count, breaches, ms: took }) =>

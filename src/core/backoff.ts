@@ -1,4 +1,7 @@
-/** How long to wait before looking again. */
+/** How long to wait before looking again, and how often. */
+
+/** After this many *not now* answers a payout ends as never registered, and a reversal has failed. */
+export const NOT_NOW_LIMIT = 10;
 
 /** Not-now answers: 0.5 s, doubled each time, at most a minute. `tries` counts from 1. */
 export function notNowDelayMs(tries: number): number {

@@ -108,7 +108,7 @@ function move(debit: AccountRef, credit: AccountRef, amountMinor: bigint): Posti
 }
 
 /** Builds a posting and proves that it sums to zero per currency. */
-export function posting(subject: string, cause: string, ...moves: readonly Posting["lines"][]): Posting {
+function posting(subject: string, cause: string, ...moves: readonly Posting["lines"][]): Posting {
   const lines = moves.flat();
   const sums = new Map<string, bigint>();
   for (const line of lines) {
@@ -123,12 +123,12 @@ export const available = (website: string, currency: string): AccountRef => ({
   owner: website,
   currency,
 });
-export const reserved = (website: string, currency: string): AccountRef => ({
+const reserved = (website: string, currency: string): AccountRef => ({
   kind: "reserved",
   owner: website,
   currency,
 });
-export const inFlight = (deposit: string, currency: string): AccountRef => ({
+const inFlight = (deposit: string, currency: string): AccountRef => ({
   kind: "in_flight",
   owner: deposit,
   currency,
@@ -138,7 +138,7 @@ export const atProvider = (deposit: string, currency: string): AccountRef => ({
   owner: deposit,
   currency,
 });
-export const clearing = (website: string, currency: string): AccountRef => ({
+const clearing = (website: string, currency: string): AccountRef => ({
   kind: "request_clearing",
   owner: website,
   currency,

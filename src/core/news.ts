@@ -4,7 +4,7 @@
  * paid (docs/safety.md).
  */
 import type { Answer } from "./answer.ts";
-import { notNowDelayMs } from "./backoff.ts";
+import { NOT_NOW_LIMIT, notNowDelayMs } from "./backoff.ts";
 import {
   flag,
   hearUnsure,
@@ -34,9 +34,6 @@ export type News =
   | { readonly kind: "lost"; readonly operation: Operation; readonly resolution: Resolution }
   /** No byte left us. */
   | { readonly kind: "not_sent"; readonly operation: Operation; readonly resolution: Resolution };
-
-/** After this many "not now" answers a payout ends as never registered. */
-export const NOT_NOW_LIMIT = 10;
 
 /** Hears one piece of news about a payout: moves, postings, flag, evidence and the next wake-up. */
 export function hear(draft: Draft, payoutId: string, news: News, truth: SendTruth): void {

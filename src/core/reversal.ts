@@ -4,16 +4,13 @@
  * became of it is found out by inquiry (docs/domain.md, Reversals).
  */
 import type { Answer } from "./answer.ts";
-import { notNowDelayMs } from "./backoff.ts";
+import { NOT_NOW_LIMIT, notNowDelayMs } from "./backoff.ts";
 import { hearUnsure, inquireLater, type SendTruth, said, unflag } from "./doubt.ts";
 import { hearFact } from "./facts.ts";
 import type { AfterRevoke, Payout, PayoutStatus } from "./payout.ts";
 import { type Resolution, resolutionRow } from "./resolution.ts";
 import { leaveReversal } from "./reversal-rules.ts";
 import { type Draft, movePayout, patchPayout, payoutOf, wakePayout } from "./story.ts";
-
-/** After this many *not now* answers a reversal has failed. */
-const NOT_NOW_LIMIT = 10;
 
 const REVOCABLE: ReadonlySet<PayoutStatus> = new Set<PayoutStatus>(["INVOKING", "PROCESSING", "PENDING"]);
 const CANCELLABLE: ReadonlySet<PayoutStatus> = new Set<PayoutStatus>([

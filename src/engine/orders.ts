@@ -257,7 +257,7 @@ export function saveInvoiceAlone(context: Context, invoice: Invoice, moves: read
 }
 
 /** Equal in every member: recomputed sums that come out the same are no change. */
-export function isSame<R extends object>(a: R, b: R | null): boolean {
+function isSame<R extends object>(a: R, b: R | null): boolean {
   if (b === null) return false;
   const other = b as Record<string, unknown>;
   return Object.entries(a).every(([name, value]) => other[name] === value);

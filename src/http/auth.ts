@@ -31,7 +31,7 @@ const WHO_ARE_YOU = { "www-authenticate": 'Bearer realm="Bursar"' };
 const unauthorized = (): Refused => new Refused(refuse("unauthorized").refusal, WHO_ARE_YOU);
 
 /** The key as one of the three headers has it; null when there is none. */
-export function keyIn(headers: IncomingHttpHeaders): string | null {
+function keyIn(headers: IncomingHttpHeaders): string | null {
   const { authorization } = headers;
   if (authorization === undefined) {
     const own = headers["reb-apikey"];

@@ -207,7 +207,7 @@ const fundsMovement: Table<Tables["fundsMovement"]> = {
 };
 
 /** In the order in which rows are written: what others refer to comes first. */
-export const TABLES: { readonly [T in TableName]: Table<Tables[T]> } = {
+const TABLES: { readonly [T in TableName]: Table<Tables[T]> } = {
   organization: {
     scope: "global",
     primary: ["id"],

@@ -58,7 +58,7 @@ export type Step =
   | { readonly step: "pass"; readonly ms: number }
   | { readonly step: "act"; readonly which: number; readonly act: Act };
 
-export const percentOf = (amount: bigint, percent: number): bigint => (amount * BigInt(percent)) / 100n;
+const percentOf = (amount: bigint, percent: number): bigint => (amount * BigInt(percent)) / 100n;
 
 /** A connector's translation of words about a payout; `numbers` counts a provider's messages. */
 export function answerOf(words: Words, payout: Payout, sequence: number): Answer {

@@ -54,7 +54,7 @@ interface Forgotten {
 }
 
 /** Everything that the provider has booked. */
-export async function bookOf(place: Place): Promise<readonly Operation[]> {
+async function bookOf(place: Place): Promise<readonly Operation[]> {
   return (await (await fetch(`${place.sandboxUrl}/book`)).json()) as readonly Operation[];
 }
 

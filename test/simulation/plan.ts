@@ -42,7 +42,7 @@ export const CRASH_POINTS = {
 export type CrashPoint = keyof typeof CRASH_POINTS;
 
 /** What the provider does with an order that arrives: its ordinary life, no fault. It calls back with every state. */
-export const OUTCOMES = {
+const OUTCOMES = {
   paid_at_once: "Answers paid.",
   paid_later: "Answers accepted, pays later.",
   queued: "Answers queued, pays later.",

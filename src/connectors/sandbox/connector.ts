@@ -23,7 +23,7 @@ export const SIGNATURE_HEADER = "x-sandbox-signature";
 const TOLERANCE_MS = 300_000;
 
 /** SHA-256 (hex) of the payee's account: the part of the details that says who is paid. */
-export function destinationHash(destination: Readonly<Record<string, string>>): string {
+function destinationHash(destination: Readonly<Record<string, string>>): string {
   return createHash("sha256")
     .update(destination["account"] ?? "")
     .digest("hex");

@@ -26,7 +26,7 @@ function shown(call: Call, rows: ActRows): StoredAnswer {
 type Said = { readonly reason?: string } & ActBody;
 
 /** Runs an act about a payout or a request; `body` is as it was checked. */
-export function act(
+function act(
   call: Call,
   what: Pick<Parameters<typeof moderate.decide>[1], "kind" | "subjectKind" | "subject" | "version">,
   needsKey = false,
