@@ -14,19 +14,16 @@ function readOptions(): BenchOptions & { readonly runs: number } {
     options: {
       invoices: { type: "string", default: "10000" },
       inflight: { type: "string", default: "256" },
-      organizations: { type: "string", default: "1" },
       runs: { type: "string", default: "1" },
       webhooks: { type: "boolean", default: false },
       profile: { type: "boolean", default: false },
     },
   });
-  const whole = (name: "invoices" | "inflight" | "organizations" | "runs"): number => {
+  const whole = (name: "invoices" | "inflight" | "runs"): number => {
     const text = values[name];
     if (!/^[1-9]\d{0,8}$/.test(text)) throw new TypeError(`--${name} takes a whole number above zero, not ${text}`);
     return Number(text);
   };
-  // A fresh installation has one organization, and the API has no way yet to make another.
-  if (whole("organizations") !== 1) throw new TypeError("--organizations can only be 1 so far");
   return {
     invoices: whole("invoices"),
     inflight: whole("inflight"),
