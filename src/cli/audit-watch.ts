@@ -146,10 +146,9 @@ export class AuditWatch {
     this.#options.log.error({ organizationId, scope, breaches, checks }, "the audit found breaches");
   }
 
-  /** Shuts the gate, and says so in the report. Where that fails the next round tries again; other books go on. */
-  async #shut(report: AuditReport, broken: readonly CheckResult[]): Promise<boolean> {
-    const { engine, log, onReport } = this.#options;
-    const { organizationId } = report;
+  /** Shuts the gate. Where that fails the next round tries again; other books go on. */
+  async #shut({ organizationId }: AuditReport, broken: readonly CheckResult[]): Promise<boolean> {
+    const { engine, log } = this.#options;
     const reason = `audit: ${broken.map(({ check }) => check).join(", ")}`;
     const order = { providerAccountId: null, currency: null, reason };
     const shut = await engine.run(organizationId, shutGate, order, { actor: "system", body: { reason } });
@@ -158,8 +157,6 @@ export class AuditWatch {
       log.error({ organizationId, err: shut.error }, "the gate could not be shut");
       return false;
     }
-    const others = report.shutGates.filter((gate) => gate.scope !== "organization");
-    onReport({ ...report, shutGates: [{ scope: "organization", id: organizationId }, ...others] });
     return true;
   }
 }

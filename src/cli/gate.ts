@@ -1,7 +1,7 @@
 /** `bursar gate open|shut|show`: what a person does about a gate, on the live database. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, readConfig } from "../config.ts";
+import type { Config } from "../config.ts";
 import { type GateOrder, openGate, shutGate } from "../engine/commands/gates.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Http } from "../engine/ports.ts";
@@ -9,36 +9,13 @@ import { realClock, realRng, realTimer } from "../engine/real.ts";
 import { Vault } from "../engine/vault.ts";
 import { openStore } from "../store/postgres.ts";
 import { openReader } from "../store/reader.ts";
-import { type OperatorDatabase, openOperatorDatabase } from "./operator-database.ts";
+import { type OperatorDatabase, onOperatorDatabase } from "./operator-database.ts";
 
 export interface GateOptions {
   readonly organization: string;
   readonly providerAccount?: string;
   readonly currency?: string;
   readonly reason: string;
-}
-
-type Work = (place: { config: Config; login: OperatorDatabase["login"] }) => Promise<string>;
-
-/** Opens the database, works, and says what came of it. A refusal ends with exit code 1. */
-async function onDatabase(work: Work): Promise<void> {
-  const refuse = (text: string): void => {
-    console.error(text);
-    process.exitCode = 1;
-  };
-  try {
-    const config = readConfig();
-    if (!config.ok) return refuse(`These settings are wrong:\n  ${config.error.join("\n  ")}`);
-    const database = await openOperatorDatabase(config.value);
-    if (!database.ok) return refuse(database.error);
-    try {
-      console.log(await work({ config: config.value, login: database.value.login }));
-    } finally {
-      await database.value.close();
-    }
-  } catch (error) {
-    refuse(`It could not be done: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }
 
 /** A command of an operator calls nobody. */
@@ -54,7 +31,7 @@ function masterKey(config: Config): Uint8Array {
 }
 
 export async function moveGate(to: "open" | "shut", options: GateOptions): Promise<void> {
-  await onDatabase(async ({ config, login }) => {
+  await onOperatorDatabase(async ({ config, database: { login } }) => {
     await mustExist(login, options.organization);
     const store = await openStore({ config: login, log: () => {} });
     const broken: unknown[] = [];
@@ -74,7 +51,8 @@ export async function moveGate(to: "open" | "shut", options: GateOptions): Promi
       const moved = await engine.run(organization, to === "open" ? openGate : shutGate, order, cause);
       if (!moved.ok) throw new Error(moved.error.detail);
       const what = `The gate of ${providerAccount ?? [organization, currency ?? []].flat().join(" in ")}`;
-      return moved.value === "changed" ? `${what} is ${to} now.` : `${what} was ${to} before.`;
+      console.log(moved.value === "changed" ? `${what} is ${to} now.` : `${what} was ${to} before.`);
+      return null;
     } finally {
       await engine.stop();
       await store.close();
@@ -93,7 +71,7 @@ async function mustExist(login: OperatorDatabase["login"], organization: string)
 }
 
 export async function showGates({ organization }: Pick<GateOptions, "organization">): Promise<void> {
-  await onDatabase(async ({ login }) => {
+  await onOperatorDatabase(async ({ database: { login } }) => {
     await mustExist(login, organization);
     const reader = openReader({ config: login });
     try {
@@ -113,7 +91,8 @@ export async function showGates({ organization }: Pick<GateOptions, "organizatio
         ...(lock?.shutCurrencies ?? []).map((currency) => `${organization} in ${currency}: shut`),
         ...accounts.map(({ id, gate, gateReason }) => `${id}: ${gate}${gateReason === null ? "" : ` (${gateReason})`}`),
       ];
-      return lines.join("\n");
+      console.log(lines.join("\n"));
+      return null;
     } finally {
       await reader.close();
     }

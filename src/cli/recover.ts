@@ -1,10 +1,7 @@
 /** `bursar recover`: what a restore, a failover or a copy has left open, and the gate of the system. */
-import { join } from "node:path";
 import type { Command } from "commander";
-import { readConfig } from "../config.ts";
-import { startEmbedded } from "../store/embedded.ts";
 import { EpochDesk, MARGIN_MS } from "../store/epoch.ts";
-import { instanceLock } from "../store/instance-lock.ts";
+import { onOperatorDatabase } from "./operator-database.ts";
 
 interface Options {
   readonly open?: boolean;
@@ -49,40 +46,19 @@ export function faultOf(options: Options): string | null {
 
 async function recover(options: Options): Promise<void> {
   const fault = faultOf(options);
-  const refusal = fault ?? (await withDesk((desk) => act(desk, options)));
-  if (refusal === null) return;
-  console.error(refusal);
-  process.exitCode = 1;
-}
-
-/** Opens the database as its owner. One that only runs for us is stopped again. */
-async function withDesk(work: (desk: EpochDesk) => Promise<string | null>): Promise<string | null> {
-  const config = readConfig();
-  if (!config.ok) return `These settings are wrong:\n${config.error.map((each) => `  ${each}`).join("\n")}`;
-  const { databaseUrl, dataDir } = config.value;
-  if (databaseUrl !== null) return onDesk({ connectionString: databaseUrl }, work);
-  const embedded = await startEmbedded({ dataDir: join(dataDir, "postgres") });
-  try {
-    return await onDesk(embedded.ownerConfig, work);
-  } finally {
-    const locked = await instanceLock(embedded.ownerConfig, { pid: process.pid, port: 0 });
-    if (locked.ok) {
-      await locked.value.release();
-      await embedded.stop();
+  if (fault !== null) {
+    console.error(fault);
+    process.exitCode = 1;
+    return;
+  }
+  await onOperatorDatabase(async ({ database }) => {
+    const desk = await EpochDesk.open(database.owner);
+    try {
+      return await act(desk, options);
+    } finally {
+      await desk.close();
     }
-  }
-}
-
-async function onDesk(
-  owner: Parameters<typeof EpochDesk.open>[0],
-  work: (desk: EpochDesk) => Promise<string | null>,
-): Promise<string | null> {
-  const desk = await EpochDesk.open(owner);
-  try {
-    return await work(desk);
-  } finally {
-    await desk.close();
-  }
+  });
 }
 
 /** Does what was asked and shows how it stands then; the refusal, if it was refused. */

@@ -18,7 +18,6 @@ export interface Audited {
   readonly checks: readonly { readonly check: string; readonly breaches: number }[];
   /** What the last full audit found, where this one was not full. */
   readonly unrepaired: readonly { readonly check: string; readonly breaches: number }[];
-  readonly shutGates: readonly { readonly scope: string; readonly id: string }[];
 }
 
 function bookLabels(organizationId: string): { organization: string; book: string } {
@@ -86,12 +85,7 @@ export class Metrics {
       inFlight: gauge("bursar_sends_in_flight", "Requests that are out.", []),
       breaches: gauge("bursar_audit_breaches", "What the newest audits found wrong, over all books.", ["check"]),
       audited: gauge("bursar_audit_last_success_timestamp_seconds", "When every book had been audited.", []),
-      shut: gauge("bursar_gate_shut", "1: nothing new is sent in this scope, as of the newest audit.", [
-        "scope",
-        "organization",
-        "book",
-        "id",
-      ]),
+      shut: gauge("bursar_gate_shut", "1: nothing new is sent in this scope.", ["scope", "organization", "book", "id"]),
     };
   }
 
@@ -113,16 +107,14 @@ export class Metrics {
   /** A book was audited, whatever was found. What only a full audit sees stands as the last full one saw it. */
   readonly onAudit = (audit: Audited): void => {
     this.#audits.set(audit.organizationId, audit);
-    const { breaches, shut } = this.#gauges;
+    const { breaches } = this.#gauges;
     breaches.reset();
-    shut.reset();
-    for (const { organizationId, checks, unrepaired, shutGates } of this.#audits.values()) {
+    for (const { checks, unrepaired } of this.#audits.values()) {
       const worst = new Map<string, number>();
       for (const { check, breaches: count } of [...checks, ...unrepaired]) {
         worst.set(check, Math.max(worst.get(check) ?? 0, count));
       }
       for (const [check, count] of worst) breaches.inc({ check }, count);
-      for (const { scope, id } of shutGates) shut.set({ scope, ...bookLabels(organizationId), id }, 1);
     }
   };
 
@@ -135,8 +127,8 @@ export class Metrics {
 
   /** The text that a scraper reads: also when the database is away, for then somebody will look. */
   async text(from: { engine: Engine; reads: Reads }): Promise<string> {
-    const { due, unknown, moderation, up, queued, inFlight } = this.#gauges;
-    for (const each of [due, unknown, moderation]) each.reset();
+    const { due, unknown, moderation, shut, up, queued, inFlight } = this.#gauges;
+    for (const each of [due, unknown, moderation, shut]) each.reset();
     try {
       this.#show(await from.reads.gauges());
       up.set(1);
@@ -149,14 +141,18 @@ export class Metrics {
     return this.#registry.metrics();
   }
 
-  #show({ dueWork, unknownMoney, openItems, unwatchedBooks }: Gauges): void {
-    const { due, unknown, moderation, unwatched } = this.#gauges;
+  #show({ dueWork, unknownMoney, openItems, shutGates, unwatchedBooks }: Gauges): void {
+    const { due, unknown, moderation, shut, unwatched } = this.#gauges;
     for (const { kind, ageSeconds } of dueWork) due.set({ kind }, ageSeconds);
     for (const { organizationId, providerAccountId, currency, amountMinor } of unknownMoney) {
       const labels = { ...bookLabels(organizationId), provider_account: providerAccountId, currency };
       unknown.set(labels, Number(formatMajor(amountMinor, currency)));
     }
     for (const { reason, count } of openItems) moderation.set({ reason }, count);
+    for (const { scope, organizationId, id } of shutGates) {
+      const labels = organizationId === null ? { organization: "", book: "" } : bookLabels(organizationId);
+      shut.set({ scope, ...labels, id }, 1);
+    }
     unwatched.set(unwatchedBooks);
   }
 }

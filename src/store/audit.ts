@@ -46,12 +46,6 @@ export interface CheckResult {
   readonly ms: number;
 }
 
-/** A shut gate: of the organization, of one of its currencies, or of one of its provider accounts. */
-export interface ShutGate {
-  readonly scope: "organization" | "currency" | "provider_account";
-  readonly id: string;
-}
-
 export interface AuditReport {
   readonly organizationId: string;
   readonly scope: "full" | "incremental";
@@ -61,7 +55,6 @@ export interface AuditReport {
   readonly checks: readonly CheckResult[];
   /** After an incremental audit: what the last full one found. It stands until a full one finds nothing. */
   readonly unrepaired: readonly Broken[];
-  readonly shutGates: readonly ShutGate[];
   readonly ms: number;
 }
 
@@ -191,18 +184,6 @@ async function runChecks(client: Client, organizationId: string, mark: AuditMark
   return results;
 }
 
-async function readShutGates(client: Client, organizationId: string): Promise<ShutGate[]> {
-  const { rows } = await client.query<ShutGate>(
-    `select 'organization' as scope, organization_id as id from bursar.organization_lock
-       where organization_id = $1 and gate = 'shut'
-     union all select 'currency', unnest(shut_currencies) from bursar.organization_lock where organization_id = $1
-     union all select 'provider_account', id from bursar.provider_account
-       where organization_id = $1 and gate = 'shut' order by 1, 2`,
-    [organizationId],
-  );
-  return rows;
-}
-
 interface Sums {
   readonly ids: readonly string[];
   readonly sums: readonly string[];
@@ -285,14 +266,13 @@ async function audit(client: Client, organizationId: string, isFull: boolean): P
   const broken = checks.filter((each) => each.breaches > 0).map(({ check, breaches }) => ({ check, breaches }));
   const breaches = broken.reduce((sum, check) => sum + check.breaches, 0);
   const unrepaired = scope === "full" ? [] : await readUnrepaired(client, organizationId);
-  const shutGates = await readShutGates(client, organizationId);
   const sums = breaches === 0 ? await readSums(client, organizationId, mark) : null;
   await client.query("commit");
   if (scope === "full") await keepFull(client, organizationId, { time: at.time, broken });
   // A breach keeps the mark where it is: it is found again until it is repaired.
   if (sums !== null) await keepMark(client, organizationId, { at, sums });
   const ms = Math.round(performance.now() - began);
-  return { organizationId, scope, time: Math.round(at.time), breaches, checks, unrepaired, shutGates, ms };
+  return { organizationId, scope, time: Math.round(at.time), breaches, checks, unrepaired, ms };
 }
 
 /** `config`: how the application role connects. A connection is made for each audit and closed after it. */

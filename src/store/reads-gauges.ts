@@ -13,6 +13,12 @@ export interface Gauges {
     readonly amountMinor: bigint;
   }[];
   readonly openItems: readonly { readonly reason: string; readonly count: number }[];
+  /** Where nothing new is sent; the system's gate belongs to no organization. */
+  readonly shutGates: readonly {
+    readonly scope: "system" | "organization" | "currency" | "provider_account";
+    readonly organizationId: string | null;
+    readonly id: string;
+  }[];
   /** Books beyond the limit: what is in them is not counted. */
   readonly unwatchedBooks: number;
 }
@@ -37,18 +43,29 @@ const UNKNOWN_MONEY = `select p.organization_id, p.provider_account_id, p.curren
 const OPEN_ITEMS = `select reason, count(*)::integer as count from bursar."moderation_item"
   where status = 'open' group by reason`;
 
+const SYSTEM_GATE = `select 'system' as scope, null as organization_id, 'system' as id
+  from bursar.epoch where gate <> 'open'`;
+
+const SHUT_GATES = `select 'organization' as scope, organization_id, organization_id as id
+    from bursar."organization_lock" where gate <> 'open'
+  union all select 'currency', organization_id, unnest(shut_currencies) from bursar."organization_lock"
+  union all select 'provider_account', organization_id, id from bursar."provider_account" where gate <> 'open'`;
+
 export async function readGauges(reader: Reader): Promise<Gauges> {
   const known = await reader.query(null, `select id from bursar."organization" order by id`);
   const books = known.slice(0, BOOKS_MAX).map((row) => String(row["id"]));
-  const [dueWork, unknownMoney, openItems] = await Promise.all([
+  const [dueWork, unknownMoney, openItems, system, gates] = await Promise.all([
     reader.query(books, DUE_WORK),
     reader.query(books, UNKNOWN_MONEY, [OPEN]),
     reader.query(books, OPEN_ITEMS),
+    reader.query(null, SYSTEM_GATE),
+    reader.query(books, SHUT_GATES),
   ]);
   return {
     dueWork: dueWork as unknown as Gauges["dueWork"],
     unknownMoney: unknownMoney as unknown as Gauges["unknownMoney"],
     openItems: openItems as unknown as Gauges["openItems"],
+    shutGates: [...system, ...gates] as unknown as Gauges["shutGates"],
     unwatchedBooks: known.length - books.length,
   };
 }

@@ -1,7 +1,6 @@
 // Method: the commands as an operator types them, on a database that a running Bursar would use; and the audit of a
 // running process, with an engine whose provider is a script.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -15,7 +14,7 @@ import { Vault } from "../../src/engine/vault.ts";
 import { Metrics } from "../../src/http/metrics.ts";
 import { AUDIT_CHECKS, type Auditor, type AuditReport, openAuditor } from "../../src/store/audit.ts";
 import { openStore } from "../../src/store/postgres.ts";
-import { CLI } from "../support/process.ts";
+import { type Ended, run } from "../support/process.ts";
 import { demoOrder, openWorld, said, type World } from "../support/world.ts";
 
 let world: World;
@@ -46,21 +45,8 @@ function databaseUrl(): string {
   return url.href;
 }
 
-interface Ended {
-  readonly code: number;
-  readonly output: string;
-  readonly errors: string;
-}
-
-function bursar(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  const settings = { PATH: process.env["PATH"] ?? "", DATABASE_URL: databaseUrl(), BURSAR_MASTER_KEY: "ab".repeat(32) };
-  return new Promise((resolve) => {
-    execFile(process.execPath, [CLI, ...args], { env: { ...settings, ...env } }, (error, output, errors) => {
-      const code = error === null ? 0 : Number(error.code);
-      resolve({ code, output, errors });
-    });
-  });
-}
+const bursar = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  run(args, { DATABASE_URL: databaseUrl(), BURSAR_MASTER_KEY: "ab".repeat(32), ...env });
 
 /** A breach that is easily undone: a counter of the lock row. */
 async function miscount(by: number): Promise<void> {
@@ -414,7 +400,7 @@ describe("the audit of a running process", () => {
 
   test("shows what the last full audit found, and tells a round that failed", async () => {
     const own = new Metrics();
-    const audited = { organizationId: "org_x", shutGates: [] };
+    const audited = { organizationId: "org_x" };
     const [checks, unrepaired] = [
       [{ check: "counters_count", breaches: 0 }],
       [{ check: "request_adds_up", breaches: 2 }],

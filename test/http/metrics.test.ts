@@ -68,6 +68,31 @@ describe("metrics", () => {
     assert.ok(age >= 3_600 && age < 3_700, String(age));
   });
 
+  test("say which gates are shut, the system's too, as they stand", async () => {
+    const shut = async (): Promise<string[]> =>
+      [...(await scrape()).keys()].filter((name) => name.startsWith("bursar_gate_shut{")).toSorted();
+    const client = new Client(world.database.ownerConfig);
+    await client.connect();
+    try {
+      await client.query(`update bursar.epoch set gate = 'shut', shut_reason = 'a test';
+        update bursar.organization_lock set gate = 'shut', shut_currencies = '{EUR}' where organization_id = 'org_demo:test';
+        update bursar.provider_account set gate = 'shut', gate_reason = 'a test' where id = 'pacc_backup'`);
+      const book = 'organization="org_demo",book="test"';
+      assert.deepEqual(await shut(), [
+        `bursar_gate_shut{scope="currency",${book},id="EUR"}`,
+        `bursar_gate_shut{scope="organization",${book},id="org_demo:test"}`,
+        `bursar_gate_shut{scope="provider_account",${book},id="pacc_backup"}`,
+        'bursar_gate_shut{scope="system",organization="",book="",id="system"}',
+      ]);
+    } finally {
+      await client.query(`update bursar.epoch set gate = 'open', shut_reason = null;
+        update bursar.organization_lock set gate = 'open', shut_currencies = '{}' where organization_id = 'org_demo:test';
+        update bursar.provider_account set gate = 'open', gate_reason = null where id = 'pacc_backup'`);
+      await client.end();
+    }
+    assert.deepEqual(await shut(), []);
+  });
+
   test("count transactions, but not those that had nothing to do", async () => {
     const own = new Metrics();
     for (const commands of [3, 0, 7]) own.onBatch(commands, 20);

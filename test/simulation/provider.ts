@@ -232,11 +232,19 @@ export class Provider {
       planned: new Set(),
     };
     this.#known.set(key, operation);
-    if (this.world.weather.plan.retentionMs !== null) this.world.tally.fault("key_forgotten");
     this.#operations.push(operation);
     this.#witness.arrived(operation);
     this.#callBack(operation);
     return operation;
+  }
+
+  /** To be asked at the end: each key that it has forgotten by then is a fault that was there to be fallen for. */
+  countForgotten(): void {
+    const { scheduler, weather, tally } = this.world;
+    const { retentionMs } = weather.plan;
+    if (retentionMs === null) return;
+    const forgotten = this.#operations.filter(({ arrivedTime }) => scheduler.now - arrivedTime > retentionMs);
+    for (const _ of forgotten) tally.fault("key_forgotten");
   }
 
   /** Plans a move of an operation, some time within so many milliseconds. */

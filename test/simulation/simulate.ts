@@ -330,6 +330,7 @@ class Simulation {
   }
 
   #report(restedMs: number): Report {
+    this.#provider.countForgotten();
     const ends = new Map<string, number>();
     const end = (name: string): void => void ends.set(name, (ends.get(name) ?? 0) + 1);
     for (const client of this.#clients) if (client.invoiceId === null) end(client.isDone ? "refused" : "unanswered");

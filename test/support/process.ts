@@ -1,5 +1,5 @@
 /** Bursar as processes of its own, for tests of starting, stopping and being killed. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -38,6 +38,22 @@ export function launch(dataDir: string, ports: Ports, env: Readonly<Record<strin
   child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString("utf8")));
   child.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString("utf8")));
   return { child, output: () => output };
+}
+
+export interface Ended {
+  readonly code: number;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** One command of an operator, to its end. */
+export function run(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
+  const settings = { PATH: process.env["PATH"] ?? "", ...env };
+  return new Promise((resolve) => {
+    execFile(process.execPath, [CLI, ...args], { env: settings }, (error, output, errors) => {
+      resolve({ code: error === null ? 0 : Number(error.code), output, errors });
+    });
+  });
 }
 
 export async function untilPrinted(process: Process, text: string): Promise<string> {
