@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import { Client } from "pg";
 import { type AuditReport, openAuditor } from "../src/store/audit.ts";
+import { wholeNumber } from "../test/support/options.ts";
 import { openWorld, said, type World } from "../test/support/world.ts";
 
 const BOOK = "org_demo:test";
@@ -125,8 +126,7 @@ function show(title: string, report: AuditReport | null): void {
 }
 
 const { values } = parseArgs({ options: { payouts: { type: "string", default: "200000" } } });
-const payouts = Number(values.payouts);
-if (!Number.isSafeInteger(payouts) || payouts < 100) throw new TypeError("--payouts takes a whole number from 100");
+const payouts = wholeNumber("payouts", values.payouts, 100);
 const world = await openWorld();
 const owner = new Client(world.database.ownerConfig);
 await owner.connect();

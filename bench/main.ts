@@ -4,6 +4,7 @@
  * statistics are used. Everything shares one machine: the load generator and the provider take their part of it.
  */
 import { parseArgs } from "node:util";
+import { wholeNumber } from "../test/support/options.ts";
 import { type BenchOptions, type BenchResult, benchOnce } from "./run.ts";
 
 const TARGET_TRANSACTIONS = 0.5;
@@ -19,15 +20,10 @@ function readOptions(): BenchOptions & { readonly runs: number } {
       profile: { type: "boolean", default: false },
     },
   });
-  const whole = (name: "invoices" | "inflight" | "runs"): number => {
-    const text = values[name];
-    if (!/^[1-9]\d{0,8}$/.test(text)) throw new TypeError(`--${name} takes a whole number above zero, not ${text}`);
-    return Number(text);
-  };
   return {
-    invoices: whole("invoices"),
-    inflight: whole("inflight"),
-    runs: whole("runs"),
+    invoices: wholeNumber("invoices", values.invoices),
+    inflight: wholeNumber("inflight", values.inflight),
+    runs: wholeNumber("runs", values.runs),
     hasWebhooks: values.webhooks,
     hasProfile: values.profile,
   };

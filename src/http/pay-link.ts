@@ -1,6 +1,6 @@
 /**
  * The sealed part of a link to the hosted page: which request of which book, until when. Sealed with the book's own key,
- * so that nobody can make one, change one, or use one for another request.
+ * so that nobody can make one, change one, or use one for another request. What opens it waits for that page.
  */
 import type { Safe } from "../engine/vault.ts";
 

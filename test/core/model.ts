@@ -11,6 +11,7 @@ import { PAYOUT, PAYOUT_MEANING } from "../../src/core/payout.ts";
 import { ratio } from "../../src/core/rate.ts";
 import { REQUEST } from "../../src/core/request.ts";
 import type { Fact } from "../../src/core/resolution.ts";
+import { wholeNumber } from "../support/options.ts";
 import { judge, type Model, newModel } from "./model-rules.ts";
 import { actOn, answerOf, callBack, percentIn, type Step, step } from "./model-steps.ts";
 import { Playing } from "./playing.ts";
@@ -278,7 +279,7 @@ function main(): void {
   const began = performance.now();
   const { seed, path } = values;
   const { steps, moves, acts } = playStories({
-    runs: Number(values.runs),
+    runs: wholeNumber("runs", values.runs),
     ...(seed === undefined ? {} : { seed: Number(seed) }),
     ...(path === undefined ? {} : { path }),
   });

@@ -5,6 +5,7 @@
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { seedFrom, wholeNumber } from "../support/options.ts";
 import { RACES, type RaceName, runRace } from "./races.ts";
 import { printTallies, type Tally } from "./tally.ts";
 
@@ -23,20 +24,15 @@ const AT_ONCE: Readonly<Record<RaceName, number>> = {
 
 function readOptions() {
   const { values } = parseArgs({
-    options: { rounds: { type: "string" }, seed: { type: "string" }, only: { type: "string" } },
+    options: { rounds: { type: "string", default: "3" }, seed: { type: "string" }, only: { type: "string" } },
   });
-  const whole = (name: "rounds" | "seed"): number | null => {
-    const text = values[name];
-    if (text === undefined) return null;
-    if (!/^\d{1,9}$/.test(text)) throw new TypeError(`--${name} takes a whole number, not ${text}`);
-    return Number(text);
-  };
   const all = Object.keys(RACES) as RaceName[];
   const chosen = values.only?.split(",") ?? all;
   const unknown = chosen.filter((name) => !all.some((each) => each === name));
   if (unknown.length > 0) throw new TypeError(`--only takes ${all.join(", ")}, not ${unknown.join(", ")}`);
   const names = all.filter((name) => chosen.includes(name));
-  return { rounds: whole("rounds") ?? 3, seed: whole("seed") ?? randomInt(1_000_000), names };
+  const seed = seedFrom(values.seed, () => randomInt(1_000_000));
+  return { rounds: wholeNumber("rounds", values.rounds), seed, names };
 }
 
 const { rounds, seed, names } = readOptions();

@@ -4,20 +4,16 @@
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { seedFrom, wholeNumber } from "../support/options.ts";
 import { drillPoint, type PointReport } from "./drill.ts";
 
 function readOptions(): { readonly points: number; readonly seed: number; readonly isTalkative: boolean } {
   const { values } = parseArgs({
-    options: { points: { type: "string" }, seed: { type: "string" }, verbose: { type: "boolean" } },
+    options: { points: { type: "string", default: "20" }, seed: { type: "string" }, verbose: { type: "boolean" } },
   });
-  const whole = (name: "points" | "seed", fallback: number): number => {
-    const text = values[name] ?? String(fallback);
-    if (!/^\d{1,9}$/.test(text)) throw new TypeError(`--${name} takes a whole number, not ${text}`);
-    return Number(text);
-  };
   return {
-    points: whole("points", 20),
-    seed: whole("seed", randomInt(1_000_000)),
+    points: wholeNumber("points", values.points),
+    seed: seedFrom(values.seed, () => randomInt(1_000_000)),
     isTalkative: values.verbose === true,
   };
 }

@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { wholeNumber } from "../support/options.ts";
 import { seedsFrom, simulateMany } from "./pool.ts";
 import { simulate } from "./simulate.ts";
 import { LEAST_STEPS, shortages } from "./sometimes.ts";
@@ -13,23 +14,17 @@ import { add, list, noTotals, print, printFound } from "./totals.ts";
 function readOptions(): { seeds: number; from: number; workers: number; seed: number | null } {
   const { values } = parseArgs({
     options: {
-      seeds: { type: "string" },
-      from: { type: "string" },
+      seeds: { type: "string", default: "100" },
+      from: { type: "string", default: "1" },
       seed: { type: "string" },
-      workers: { type: "string" },
+      workers: { type: "string", default: String(availableParallelism()) },
     },
   });
-  const whole = (name: keyof typeof values, byDefault: number): number => {
-    const text = values[name];
-    if (text === undefined) return byDefault;
-    if (!/^\d{1,9}$/.test(text)) throw new TypeError(`--${name} takes a whole number, not ${text}`);
-    return Number(text);
-  };
   return {
-    seeds: whole("seeds", 100),
-    from: whole("from", 1),
-    workers: whole("workers", availableParallelism()),
-    seed: values.seed === undefined ? null : whole("seed", 1),
+    seeds: wholeNumber("seeds", values.seeds),
+    from: wholeNumber("from", values.from, 0),
+    workers: wholeNumber("workers", values.workers),
+    seed: values.seed === undefined ? null : wholeNumber("seed", values.seed, 0),
   };
 }
 

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { wholeNumber } from "../support/options.ts";
 import { MUTANTS, type Mutant } from "./mutant-table.ts";
 import { simulate } from "./simulate.ts";
 
@@ -105,8 +106,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { seeds: { type: "string", default: "500" }, only: { type: "string" }, here: { type: "boolean" } },
   });
-  if (!/^[1-9]\d{0,6}$/.test(values.seeds)) throw new TypeError(`--seeds takes a number, not ${values.seeds}`);
-  const seeds = Number(values.seeds);
+  const seeds = wholeNumber("seeds", values.seeds);
   if (values.here === true) {
     console.log(JSON.stringify(await firstCatch(seeds)));
     return;

@@ -4,6 +4,7 @@
  * back to an earlier commit run without that.
  */
 import { parseArgs } from "node:util";
+import { wholeNumber } from "../support/options.ts";
 import { postgresStore } from "./postgres-store.ts";
 import { type Report, simulate } from "./simulate.ts";
 
@@ -18,10 +19,11 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { seeds: { type: "string", default: "200" }, from: { type: "string", default: "1" } },
   });
-  const from = Number(values.from);
+  const from = wholeNumber("from", values.from, 0);
+  const seeds = wholeNumber("seeds", values.seeds);
   const began = performance.now();
   let failed = 0;
-  for (let seed = from; seed < from + Number(values.seeds); seed += 1) {
+  for (let seed = from; seed < from + seeds; seed += 1) {
     const { memory, postgres } = await simulateOnBoth(seed);
     const isSame = memory.hash === postgres.hash;
     if (isSame && postgres.found.length === 0 && memory.found.length === 0) continue;
@@ -30,7 +32,7 @@ async function main(): Promise<void> {
     for (const { verdict, time, what } of postgres.found) console.log(`  ${verdict} at ${time} ms: ${what}`);
   }
   const seconds = (performance.now() - began) / 1000;
-  console.log(`${values.seeds} seeds on both stores in ${seconds.toFixed(1)} s, ${failed} differ or have findings`);
+  console.log(`${seeds} seeds on both stores in ${seconds.toFixed(1)} s, ${failed} differ or have findings`);
   process.exitCode = failed === 0 ? 0 : 1;
 }
 

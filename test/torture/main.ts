@@ -5,6 +5,7 @@
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { seedFrom, wholeNumber } from "../support/options.ts";
 import { type CampaignReport, Interrupted, runCampaign } from "./campaign.ts";
 import { VERDICTS, type Verdict } from "./judgement.ts";
 
@@ -20,16 +21,14 @@ function readOptions(): Options {
   const { values } = parseArgs({
     options: { kills: { type: "string" }, seed: { type: "string" }, minutes: { type: "string" } },
   });
-  const whole = (name: keyof typeof values): number | null => {
+  const whole = (name: "kills" | "minutes"): number | null => {
     const text = values[name];
-    if (text === undefined) return null;
-    if (!/^\d{1,9}$/.test(text)) throw new TypeError(`--${name} takes a whole number, not ${text}`);
-    return Number(text);
+    return text === undefined ? null : wholeNumber(name, text);
   };
   const minutes = whole("minutes");
   // With a time alone, it goes on until the time is over.
   const kills = whole("kills") ?? (minutes === null ? 50 : 1_000_000);
-  return { kills, seed: whole("seed") ?? randomInt(1_000_000), minutes };
+  return { kills, seed: seedFrom(values.seed, () => randomInt(1_000_000)), minutes };
 }
 
 function printLog(name: string, counts: ReadonlyMap<string, number>): void {
