@@ -5,7 +5,8 @@ import type { Round } from "./limits.ts";
 import { type Gateway, type Json, make, order, type Place, type Reply } from "./place.ts";
 import { openTill, restOf, type Till } from "./till.ts";
 
-const TRIES = 300;
+/** As long as a lost answer and the inquiries after it may take, on a slow machine. */
+const PATIENCE_MS = 30_000;
 const TRY_PAUSE_MS = 10;
 
 /** Acts at the version that stands, as long as somebody else is quicker or something is under way. */
@@ -15,12 +16,13 @@ async function insist(
   ask: { readonly body: Json; readonly key?: string; readonly headers?: Json },
 ): Promise<Reply> {
   const subject = path.replace(/\/[a-z]+$/, "");
+  const deadline = performance.now() + PATIENCE_MS;
   for (let tries = 1; ; tries++) {
     const { tag } = await gateway.call("GET", subject);
     const key = ask.key === undefined ? {} : { "idempotency-key": `${ask.key}-${tries}` };
     const reply = await gateway.call("POST", path, ask.body, { ...key, ...ask.headers, "if-match": tag });
     const isEarly = reply.status === 412 || reply.body["code"] === "payout-in-flight";
-    if (!isEarly || tries === TRIES) return reply;
+    if (!isEarly || performance.now() > deadline) return reply;
     await sleep(TRY_PAUSE_MS);
   }
 }
@@ -37,10 +39,10 @@ async function ordered(till: Till, gateway: Gateway, of: { name: string; scenari
   const fields = { account: name, test_details_scenario: scenario };
   const { body } = await make(gateway, "/payout-invoices", order(till.shop, name, { fields, attemptsLimit: 1 }));
   const text = "select id::text as id, status from bursar.payout where invoice_id::text = $1";
-  for (let tries = 1; ; tries++) {
+  for (const deadline = performance.now() + PATIENCE_MS; ; ) {
     const [payout] = await place.rows<{ id: string; status: string }>(text, [body["id"]]);
     if (payout?.status === status) return { invoiceId: String(body["id"]), payoutId: payout.id };
-    if (tries === TRIES) throw new Error(`${name} is ${payout?.status}, not ${status}`);
+    if (performance.now() > deadline) throw new Error(`${name} is ${payout?.status}, not ${status}`);
     await sleep(TRY_PAUSE_MS);
   }
 }
