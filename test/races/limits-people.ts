@@ -122,15 +122,23 @@ async function endsOf(place: Place, payoutId: string): Promise<{ ends: number; a
   return found ?? { ends: 0, acts: 0 };
 }
 
+/** Confirms an act in the version that was told, again as long as an inquiry is out: nothing is decided meanwhile. */
+async function confirm(gateway: Gateway, act: { path: string; tag: string }, who: Json): Promise<Reply> {
+  for (const deadline = performance.now() + PATIENCE_MS; ; await sleep(TRY_PAUSE_MS)) {
+    const reply = await gateway.call("POST", `${act.path}/confirm`, undefined, { "if-match": act.tag, ...who });
+    if (reply.body["code"] !== "payout-in-flight" || performance.now() > deadline) return reply;
+  }
+}
+
 type Bout = { readonly till: Till; readonly gateways: Doors; readonly people: People; readonly payoutId: string };
 
 /** Two people, and who proposed it, confirm one act at once: one of the two does it. */
 async function confirmOnce({ till, gateways, people, payoutId }: Bout): Promise<void> {
-  const { path, tag } = await propose(gateways[0], payoutId);
+  const act = await propose(gateways[0], payoutId);
   const who = [people.ann, people.bob, {}];
   const own: Reply[] = [];
   const replies = await storm(gateways, 6, async (gateway, index) => {
-    const reply = await gateway.call("POST", `${path}/confirm`, undefined, { "if-match": tag, ...who[index % 3] });
+    const reply = await confirm(gateway, act, who[index % 3] ?? {});
     if (index % 3 === 2) own.push(reply);
     return reply;
   });
@@ -144,10 +152,10 @@ async function confirmOnce({ till, gateways, people, payoutId }: Bout): Promise<
 
 /** One confirms what the other withdraws: one of them is too late. */
 async function confirmOrWithdraw({ till, gateways, people, payoutId }: Bout): Promise<void> {
-  const { path, tag } = await propose(gateways[0], payoutId);
+  const act = await propose(gateways[0], payoutId);
   const replies = await Promise.all([
-    gateways[0].call("POST", `${path}/confirm`, undefined, { "if-match": tag, ...people.ann }),
-    gateways[1].call("POST", `${path}/withdraw`, undefined, { "if-match": tag }),
+    confirm(gateways[0], act, people.ann),
+    gateways[1].call("POST", `${act.path}/withdraw`, undefined, { "if-match": act.tag }),
   ]);
   const [confirmed, withdrawn] = replies.map(({ status }) => status === 200);
   const found = await endsOf(till.place, payoutId);
@@ -160,8 +168,6 @@ async function confirmOrWithdraw({ till, gateways, people, payoutId }: Bout): Pr
 async function confirmEachOther({ till, gateways, people, payoutId }: Bout): Promise<void> {
   const one = await propose(gateways[0], payoutId, people.ann);
   const other = await propose(gateways[1], payoutId, people.bob);
-  const confirm = (gateway: Gateway, act: typeof one, who: Json): Promise<Reply> =>
-    gateway.call("POST", `${act.path}/confirm`, undefined, { "if-match": act.tag, ...who });
   const replies = await Promise.all([
     confirm(gateways[1], one, people.bob),
     confirm(gateways[2], other, people.ann),
