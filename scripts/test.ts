@@ -20,7 +20,10 @@ interface Tier {
   readonly database: boolean;
 }
 
-/** The budgets hold on two cores. Together they are twenty minutes; an idle machine needs less than half of that. */
+/**
+ * The budgets hold on two cores. Together they are twenty minutes; an idle machine needs less than half of that. A tier
+ * over its budget says so and does not fail: that the machine was busy is no defect.
+ */
 const TIERS: readonly Tier[] = [
   { name: "tidy", folders: [""], budgetSeconds: 20, database: false },
   { name: "core", folders: ["core"], budgetSeconds: 40, database: false },
@@ -34,6 +37,9 @@ const TIERS: readonly Tier[] = [
   { name: "races", folders: ["races"], budgetSeconds: 90, database: true },
   { name: "restore", folders: ["restore"], budgetSeconds: 100, database: false },
 ];
+
+/** Of budgets: after so many a test is taken to hang and fails, and after one more its tier is interrupted. */
+const PATIENCE = 2;
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const REPORTER = join(ROOT, "scripts/test-reporter.ts");
@@ -118,7 +124,7 @@ async function runTier(tier: Tier, files: readonly string[], scratch: string): P
   const args = [
     "--test",
     "--test-concurrency=2",
-    `--test-timeout=${tier.budgetSeconds * 1000}`,
+    `--test-timeout=${PATIENCE * tier.budgetSeconds * 1000}`,
     ...(tier.database ? ["--test-global-setup=test/support/database.ts"] : []),
     "--test-reporter=spec",
     "--test-reporter-destination=stdout",
@@ -126,8 +132,7 @@ async function runTier(tier: Tier, files: readonly string[], scratch: string): P
     `--test-reporter-destination=${report}`,
     ...files.map((file) => `test/${file}`),
   ];
-  // A test that hangs fails at the budget; a file that does not end even then is ended at twice the budget.
-  const exitCode = await run(args, 2 * tier.budgetSeconds);
+  const exitCode = await run(args, (PATIENCE + 1) * tier.budgetSeconds);
   return judge(tier, (performance.now() - began) / 1000, readReport(report), exitCode);
 }
 

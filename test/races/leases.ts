@@ -12,7 +12,7 @@ import { isSend, ProviderLine } from "./provider-line.ts";
 import type { Tally } from "./tally.ts";
 
 const AGE_MS = 60_000;
-const WAIT_LIMIT_MS = 10_000;
+const WAIT_LIMIT_MS = 30_000;
 const SETTLE_LIMIT_MS = 45_000;
 const REFUSED: HttpOutcome = {
   kind: "answer",

@@ -5,7 +5,8 @@ import type { Round } from "./limits.ts";
 import { type Gateway, type Json, make, order, type Place, type Reply } from "./place.ts";
 import { openTill, restOf, type Till } from "./till.ts";
 
-const TRIES = 300;
+/** As long as a lost answer and the inquiries after it may take, on a slow machine. */
+const PATIENCE_MS = 30_000;
 const TRY_PAUSE_MS = 10;
 
 /** Acts at the version that stands, as long as somebody else is quicker or something is under way. */
@@ -15,12 +16,13 @@ async function insist(
   ask: { readonly body: Json; readonly key?: string; readonly headers?: Json },
 ): Promise<Reply> {
   const subject = path.replace(/\/[a-z]+$/, "");
+  const deadline = performance.now() + PATIENCE_MS;
   for (let tries = 1; ; tries++) {
     const { tag } = await gateway.call("GET", subject);
     const key = ask.key === undefined ? {} : { "idempotency-key": `${ask.key}-${tries}` };
     const reply = await gateway.call("POST", path, ask.body, { ...key, ...ask.headers, "if-match": tag });
     const isEarly = reply.status === 412 || reply.body["code"] === "payout-in-flight";
-    if (!isEarly || tries === TRIES) return reply;
+    if (!isEarly || performance.now() > deadline) return reply;
     await sleep(TRY_PAUSE_MS);
   }
 }
@@ -37,10 +39,10 @@ async function ordered(till: Till, gateway: Gateway, of: { name: string; scenari
   const fields = { account: name, test_details_scenario: scenario };
   const { body } = await make(gateway, "/payout-invoices", order(till.shop, name, { fields, attemptsLimit: 1 }));
   const text = "select id::text as id, status from bursar.payout where invoice_id::text = $1";
-  for (let tries = 1; ; tries++) {
+  for (const deadline = performance.now() + PATIENCE_MS; ; ) {
     const [payout] = await place.rows<{ id: string; status: string }>(text, [body["id"]]);
     if (payout?.status === status) return { invoiceId: String(body["id"]), payoutId: payout.id };
-    if (tries === TRIES) throw new Error(`${name} is ${payout?.status}, not ${status}`);
+    if (performance.now() > deadline) throw new Error(`${name} is ${payout?.status}, not ${status}`);
     await sleep(TRY_PAUSE_MS);
   }
 }
@@ -120,15 +122,23 @@ async function endsOf(place: Place, payoutId: string): Promise<{ ends: number; a
   return found ?? { ends: 0, acts: 0 };
 }
 
+/** Confirms an act in the version that was told, again as long as an inquiry is out: nothing is decided meanwhile. */
+async function confirm(gateway: Gateway, act: { path: string; tag: string }, who: Json): Promise<Reply> {
+  for (const deadline = performance.now() + PATIENCE_MS; ; await sleep(TRY_PAUSE_MS)) {
+    const reply = await gateway.call("POST", `${act.path}/confirm`, undefined, { "if-match": act.tag, ...who });
+    if (reply.body["code"] !== "payout-in-flight" || performance.now() > deadline) return reply;
+  }
+}
+
 type Bout = { readonly till: Till; readonly gateways: Doors; readonly people: People; readonly payoutId: string };
 
 /** Two people, and who proposed it, confirm one act at once: one of the two does it. */
 async function confirmOnce({ till, gateways, people, payoutId }: Bout): Promise<void> {
-  const { path, tag } = await propose(gateways[0], payoutId);
+  const act = await propose(gateways[0], payoutId);
   const who = [people.ann, people.bob, {}];
   const own: Reply[] = [];
   const replies = await storm(gateways, 6, async (gateway, index) => {
-    const reply = await gateway.call("POST", `${path}/confirm`, undefined, { "if-match": tag, ...who[index % 3] });
+    const reply = await confirm(gateway, act, who[index % 3] ?? {});
     if (index % 3 === 2) own.push(reply);
     return reply;
   });
@@ -142,10 +152,10 @@ async function confirmOnce({ till, gateways, people, payoutId }: Bout): Promise<
 
 /** One confirms what the other withdraws: one of them is too late. */
 async function confirmOrWithdraw({ till, gateways, people, payoutId }: Bout): Promise<void> {
-  const { path, tag } = await propose(gateways[0], payoutId);
+  const act = await propose(gateways[0], payoutId);
   const replies = await Promise.all([
-    gateways[0].call("POST", `${path}/confirm`, undefined, { "if-match": tag, ...people.ann }),
-    gateways[1].call("POST", `${path}/withdraw`, undefined, { "if-match": tag }),
+    confirm(gateways[0], act, people.ann),
+    gateways[1].call("POST", `${act.path}/withdraw`, undefined, { "if-match": act.tag }),
   ]);
   const [confirmed, withdrawn] = replies.map(({ status }) => status === 200);
   const found = await endsOf(till.place, payoutId);
@@ -158,8 +168,6 @@ async function confirmOrWithdraw({ till, gateways, people, payoutId }: Bout): Pr
 async function confirmEachOther({ till, gateways, people, payoutId }: Bout): Promise<void> {
   const one = await propose(gateways[0], payoutId, people.ann);
   const other = await propose(gateways[1], payoutId, people.bob);
-  const confirm = (gateway: Gateway, act: typeof one, who: Json): Promise<Reply> =>
-    gateway.call("POST", `${act.path}/confirm`, undefined, { "if-match": act.tag, ...who });
   const replies = await Promise.all([
     confirm(gateways[1], one, people.bob),
     confirm(gateways[2], other, people.ann),

@@ -22,7 +22,7 @@ export type Pair = readonly [Act, Act];
 /** Every unordered pair, and each command against itself. */
 export const PAIRS: readonly Pair[] = ACTS.flatMap((one, at) => ACTS.slice(at).map((other): Pair => [one, other]));
 
-const QUIET_LIMIT_MS = 10_000;
+const QUIET_LIMIT_MS = 30_000;
 const WRITEOFF = 10.1;
 export const CAUSE = { actor: "system" };
 

@@ -12,9 +12,10 @@ import { fileURLToPath } from "node:url";
 import { Dice } from "../torture/dice.ts";
 import { clear, newPlace, type Place, postmasterPid, sandboxPid, signal } from "../torture/processes.ts";
 import { cloneDataDir } from "./backup.ts";
-import { drillPoint, recover, startGateway, strike } from "./drill.ts";
+import { drillPoint, recover, startGateway, strike, untilPaid } from "./drill.ts";
 import { Merchant } from "./merchant.ts";
 
+const PATIENCE_MS = 60_000;
 const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
 for (const point of [1, 2]) {
@@ -57,14 +58,20 @@ function startClone(place: Place): ChildProcess {
   });
 }
 
-async function untilAnswers(place: Place): Promise<void> {
-  for (let tries = 0; tries < 400; tries += 1) {
-    const reply = await fetch(`${place.url}/health/ready`).catch(() => null);
-    if (reply?.ok) return;
+/** Waits for as long as a slow machine may take. @throws when that is over */
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`not so after ${PATIENCE_MS} ms: ${what}`);
     await sleep(50);
   }
-  throw new Error("the copy does not answer");
 }
+
+const answers = (place: Place): Promise<boolean> =>
+  fetch(`${place.url}/health/ready`).then(
+    (reply) => reply.ok,
+    () => false,
+  );
 
 test("a copy of a data directory answers reads, takes orders, and sends nothing", async () => {
   const original = await newPlace("original");
@@ -75,6 +82,7 @@ test("a copy of a data directory answers reads, takes orders, and sends nothing"
   try {
     const merchant = new Merchant(original, new Dice(3));
     await sleep(1_500);
+    await untilPaid(original, merchant, 0);
     await strike(original, gateway);
     await merchant.stop();
     signal(await sandboxPid(original), "SIGKILL");
@@ -83,16 +91,16 @@ test("a copy of a data directory answers reads, takes orders, and sends nothing"
     const recording = await recordingProvider(original.sandboxPort);
     provider = recording.server;
     clone = startClone(copy);
-    await untilAnswers(copy);
+    await until("the copy answers", () => answers(copy));
 
     const there = new Merchant(copy, new Dice(4));
     await sleep(3_000);
+    await until("orders are accepted", () => there.acknowledged.length > 0);
     await there.stop();
-    assert.ok(there.acknowledged.length > 0, "orders are accepted");
     const known = await there.call("GET", `/payout-invoices/${merchant.acknowledged[0]?.invoiceId}`);
     assert.equal(known.status, 200, "it answers reads");
     await sleep(3_000);
-    assert.ok(recording.asked.includes("GET"), "inquiries go on");
+    await until("inquiries go on", () => recording.asked.includes("GET"));
     assert.deepEqual(
       recording.asked.filter((method) => method !== "GET"),
       [],

@@ -84,8 +84,8 @@ export async function book(url: string, reference?: string): Promise<Row[]> {
 export const statusOf = (seen: Seen): string => String((JSON.parse(seen.text) as { status?: unknown }).status);
 export const errorOf = (seen: Seen): string => String((JSON.parse(seen.text) as { error?: unknown }).error);
 
-/** Polls until the condition holds; a condition that throws does not hold yet. */
-export async function until(what: string, holds: () => Promise<boolean> | boolean, limitMs = 5000): Promise<void> {
+/** Polls until the condition holds, for as long as a slow machine may take. */
+export async function until(what: string, holds: () => Promise<boolean> | boolean, limitMs = 20_000): Promise<void> {
   const deadline = Date.now() + limitMs;
   while (!(await holds())) {
     ok(Date.now() < deadline, `not in time: ${what}`);

@@ -141,6 +141,8 @@ describe("a cancel of an amount", () => {
   });
 
   test("it goes the way that the scenario says", async () => {
+    // Time enough to ask again while it is under way, also on a slow machine.
+    await setControl(url, { lateMs: 1_000 });
     await post(url, "part-5", { scenario: "cancel_slow" });
     await until("paid", isStatus("part-5", "paid"));
     equal((await cancel("part-5", 78n))?.fact, "returning");
@@ -149,6 +151,7 @@ describe("a cancel of an amount", () => {
     equal((await book(url, "part-5"))[0]?.returnedAmount, "0.78");
     equal((await cancel("part-5", 10_000n))?.fact, "returning");
     await until("all is back", isStatus("part-5", "returned"));
+    await setControl(url, { lateMs: 60 });
     equal((await book(url, "part-5"))[0]?.returnedAmount, "100.78");
   });
 

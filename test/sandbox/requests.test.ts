@@ -238,7 +238,8 @@ describe("test fields", () => {
 
 describe("commands by default", () => {
   test("a queued order is recalled once, and never paid after it", async () => {
-    await setControl(url, { callbackDelayMs: 300 });
+    // Time enough to recall it, also on a slow machine: what is recalled is not waited for.
+    await setControl(url, { callbackDelayMs: 5_000 });
     await post(url, "d-1", { scenario: "ok", callbackUrl: receiver.url });
     await setControl(url, { callbackDelayMs: 10 });
     const answers = [await command(url, "d-1", "revoke"), await command(url, "d-1", "revoke")];

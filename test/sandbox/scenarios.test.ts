@@ -85,8 +85,9 @@ describe("scenarios", () => {
     };
     sandbox = await openSandbox({ dataDir: folder.path, port: 0, instance: "test", onFault });
     url = `http://127.0.0.1:${sandbox.port}`;
-    // A callback's delay is long enough that two of them keep their order.
-    await setControl(url, { timeoutMs: 150, answerDelayMs: 100, callbackDelayMs: 300, lateMs: 400 });
+    // A callback's delay is long enough that two of them keep their order; what comes late leaves a slow machine the
+    // time to ask four times before it.
+    await setControl(url, { timeoutMs: 150, answerDelayMs: 100, callbackDelayMs: 300, lateMs: 1_200 });
   });
 
   after(async () => {

@@ -188,7 +188,7 @@ for (const point of ["cluster.new", "cluster", "postgres.log"]) {
     const child = starter(dir);
     t.after(() => kill(child));
     for (;;) {
-      const [, name] = await once(watcher, "change", { signal: AbortSignal.timeout(10_000) });
+      const [, name] = await once(watcher, "change", { signal: AbortSignal.timeout(60_000) });
       if (name === point || (point === "cluster.new" && String(name).startsWith(point))) break;
     }
     await kill(child);

@@ -284,7 +284,7 @@ export async function openWorld(): Promise<World> {
   await fund(engine, book);
   const call = callerOf(rig.app, key);
   const until: World["until"] = async (path, wanted) => {
-    const deadline = Date.now() + 10_000;
+    const deadline = Date.now() + 30_000;
     for (;;) {
       const { body } = await call("GET", path);
       if (wanted(body)) return body;

@@ -41,7 +41,7 @@ interface Account {
   readonly balance: number;
 }
 
-const SETTLE_LIMIT_MS = 90_000;
+const SETTLE_LIMIT_MS = 150_000;
 const SETTLE_POLL_MS = 500;
 const READERS = 8;
 const HISTORIES_MAX = 5;

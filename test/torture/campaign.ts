@@ -55,8 +55,8 @@ export class Interrupted extends Error {
 }
 
 const ERROR_LEVEL = 50;
-const BURST_LIMIT_MS = 15_000;
-const FINISH_LIMIT_MS = 30_000;
+const BURST_LIMIT_MS = 30_000;
+const FINISH_LIMIT_MS = 60_000;
 const POINT_LIMIT_MS = 10_000;
 const CUT_LIMIT_MS = 5_000;
 const SESSIONS_LIMIT_MS = 500;

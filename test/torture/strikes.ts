@@ -68,6 +68,8 @@ class Deck<Card> {
 /** Half of the kills fall at named points; of the others about a third while Bursar starts. */
 const KINDS = ["named", "named", "named", "start", "work", "work"] as const;
 const SKIP_MAX = 12;
+/** Where the database is disturbed on the way to a kill, and where Bursar then runs through the line: two in five. */
+const TWO_IN_FIVE = [true, true, false, false, false] as const;
 
 export class Strikes {
   readonly #dice: Dice;
@@ -75,6 +77,9 @@ export class Strikes {
   readonly #database: Turn;
   readonly #kinds: Deck<Instant["kind"]>;
   readonly #points: Deck<Point>;
+  /** Dealt as well: a campaign of fifty kills must have some of each, and by chance alone one in two thousand has none. */
+  readonly #disturbed: Deck<boolean>;
+  readonly #lines: Deck<boolean>;
 
   constructor(dice: Dice, every: { readonly sandbox: number; readonly database: number }) {
     this.#dice = dice;
@@ -82,14 +87,17 @@ export class Strikes {
     this.#database = new Turn(dice, every.database);
     this.#kinds = new Deck(dice, KINDS);
     this.#points = new Deck(dice, POINT_NAMES);
+    this.#disturbed = new Deck(dice, TWO_IN_FIVE);
+    this.#lines = new Deck(dice, TWO_IN_FIVE);
   }
 
   draw(): Strike {
     const dice = this.#dice;
     const instant = this.#instant();
     const isNamed = instant.kind === "named";
-    const isThroughLine = dice.chance(0.3) || (isNamed && isDatabasePoint(instant.point));
-    const isDisturbed = instant.kind !== "start" && dice.chance(0.4);
+    const isDisturbed = instant.kind !== "start" && this.#disturbed.deal();
+    const isLed = isDisturbed ? this.#lines.deal() : dice.chance(0.3);
+    const isThroughLine = isLed || (isNamed && isDatabasePoint(instant.point));
     return {
       instant,
       isThroughLine,
