@@ -56,11 +56,27 @@ export function hearUnsure(draft: Draft, id: string, unsure: Unsure, truth: Send
       ? { resolution: unsure.resolution, resolutionOf: unsure.operation }
       : {}),
   });
+  if (isShown(unsure)) markAnswered(draft, id);
   flag(draft, id);
   const since = payoutOf(draft, id).flaggedTime ?? draft.now;
   const isOld = truth.waitWindowMs !== null && draft.now > since + truth.waitWindowMs;
   if (isSend || isOld) openUnknown(draft, id, unsure.resolution);
   inquireLater(draft, id, truth);
+}
+
+/**
+ * Whether a provider speaks of our order as one that it has, in words that we do not understand: a verified message
+ * names it, an inquiry has found it, or it has a name of the provider's own.
+ */
+function isShown({ operation, answer }: Unsure): boolean {
+  if (answer === undefined) return false;
+  return operation === "process" || answer.found === "yes" || answer.providerReference !== undefined;
+}
+
+/** The provider has the order, or had it: neither that it is not found later nor a refusal says that it never did. */
+export function markAnswered(draft: Draft, id: string): void {
+  const { send } = payoutOf(draft, id);
+  if (send !== "none" && send !== "answered") patchPayout(draft, id, { send: "answered" });
 }
 
 /** The provider's own words, kept beside what they mean. */

@@ -3,7 +3,17 @@
  * keeps the evidence. Anything about another order is no fact (docs/domain.md, Payout).
  */
 import type { Answer } from "./answer.ts";
-import { flag, hearUnsure, holdUnsent, inquireLater, type SendTruth, said, tellUnknown, unflag } from "./doubt.ts";
+import {
+  flag,
+  hearUnsure,
+  holdUnsent,
+  inquireLater,
+  markAnswered,
+  type SendTruth,
+  said,
+  tellUnknown,
+  unflag,
+} from "./doubt.ts";
 import { max, min } from "./money.ts";
 import type { Evidence, Operation, Payout, PayoutStatus } from "./payout.ts";
 import { PAYOUT, PAYOUT_MEANING } from "./payout.ts";
@@ -304,10 +314,4 @@ export function differences(payout: Payout, answer: Answer): string[] {
 
 function isOldNews(payout: Payout, answer: Answer): boolean {
   return answer.sequence !== undefined && payout.factSequence !== null && answer.sequence <= payout.factSequence;
-}
-
-function markAnswered(draft: Draft, id: string): void {
-  const payout = payoutOf(draft, id);
-  const isAsked = payout.send === "open" || payout.send === "unknown" || payout.send === "again";
-  if (isAsked) patchPayout(draft, id, { send: "answered" });
 }
