@@ -12,6 +12,7 @@ import {
   type SendTruth,
   said,
   tellUnknown,
+  tellUnsent,
   unflag,
 } from "./doubt.ts";
 import { max, min } from "./money.ts";
@@ -130,6 +131,11 @@ export function hearFact(draft: Draft, id: string, heard: Heard, truth: SendTrut
   }
   if (PAYOUT_MEANING[payout.status].class === "planned") {
     holdUnsent(draft, id, { operation, fact: answer.fact });
+    return;
+  }
+  if (payout.status === "CREATE_FAILED") {
+    // It has never left either, and no inquiry will ever tell: nobody else would hear of it.
+    tellUnsent(draft, id, { operation, fact: answer.fact });
     return;
   }
   const wrong = differences(payout, answer);

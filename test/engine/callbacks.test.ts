@@ -2,9 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Answer } from "../../src/core/answer.ts";
+import { createAllocation } from "../../src/engine/commands/allocations.ts";
 import { hearCallback } from "../../src/engine/commands/callback.ts";
 import { openGate, shutGate } from "../../src/engine/commands/gates.ts";
 import { terminateInvoice } from "../../src/engine/commands/invoices.ts";
+import { changeRoute } from "../../src/engine/commands/payout-routes.ts";
+import { putRequest } from "../../src/engine/commands/requests.ts";
 import { BOOK, House, says } from "./house.ts";
 import { isPaid } from "./restored.ts";
 
@@ -89,5 +92,26 @@ test("a payout that has ended meanwhile is asked about all the same", async () =
   await house.pass(62_000);
   assert.equal(house.rows("payout")[0]?.status, "PROCESSED");
   assert.ok(house.rows("moderationItem").some(({ reason }) => reason === "paid_late"));
+  assert.deepEqual(house.broken, []);
+});
+
+test("a message about an allocation that its route has refused is told to a person: it was never sent from here", async () => {
+  const house = await new House().open();
+  const cause = { actor: "test" };
+  const members = { websiteId: "web_demo", customerId: "cus_demo", currency: "USD", amount: "10" };
+  const order = { ...members, paymentInstrumentId: "inst_demo" };
+  assert.ok((await house.engine.run(BOOK, putRequest, { id: "r", order, problems: [] }, cause)).ok);
+  const disabled = { id: "rt_demo_usd", version: 1, order: { isEnabled: false }, problems: [] };
+  assert.ok((await house.engine.run(BOOK, changeRoute, disabled, cause)).ok);
+  const wanted = { requestId: "r", routeId: "rt_demo_usd", problems: [] };
+  const made = await house.engine.run(BOOK, createAllocation, wanted, cause);
+  assert.ok(made.ok && made.value.status === "CREATE_FAILED");
+  const { id, reference, providerAccountId } = made.value;
+  const kept = { actor: "provider", providerAccountId, messageId: "m1", verified: true, bodyHash: "h" };
+  const message = { providerAccountId, news: { messageId: "m1", reference, answer: PAID } };
+  const heard = await house.engine.run(BOOK, hearCallback, message, { ...kept, body: { reference } });
+  assert.deepEqual(heard, { ok: true, value: "heard" });
+  const items = house.rows("moderationItem").map(({ subject, reason, isIncident }) => [subject, reason, isIncident]);
+  assert.deepEqual(items, [[id, "not_sent_by_us", true]]);
   assert.deepEqual(house.broken, []);
 });
