@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Answer } from "../../src/core/answer.ts";
 import { hearCallback } from "../../src/engine/commands/callback.ts";
+import { moderate } from "../../src/engine/commands/moderation.ts";
 import type { HttpOutcome } from "../../src/engine/ports.ts";
 import { BOOK, House, says } from "./house.ts";
 import { isSend, notFound, sends } from "./restored.ts";
@@ -79,4 +80,64 @@ test("told not now, then of another amount under the same reference: it may be t
   await house.settle();
   await callback(house, { sent: "accepted", fact: "accepted", resolution: "OK", echo: { amountMinor: 999n } });
   await isLeftUnknown(house);
+});
+
+/** An order whose first payout was proven absent and whose second one is paid. */
+async function openWithAbsent(): Promise<House> {
+  const house = await new House().open();
+  house.engine.start();
+  house.answer = async (order) => {
+    if (!isSend(order)) return notFound(order);
+    return sends(house) === 1 ? { kind: "timeout" } : says(order, "paid", 2);
+  };
+  await house.mustOrder("a", "10", { attemptsLimit: 2 });
+  await house.pass(60_000);
+  assert.deepEqual(
+    house.rows("payout").map(({ status, evidence }) => [status, evidence]),
+    [
+      ["INVOKE_FAILED", "D3"],
+      ["PROCESSED", null],
+    ],
+  );
+  return house;
+}
+
+const openItems = (house: House) =>
+  house.rows("moderationItem").flatMap(({ status, subject, reason }) => (status === "open" ? [[subject, reason]] : []));
+
+test("what was proven absent is shown in an unknown word: it is asked about, and a person is told until it is clear", async () => {
+  for (const isPaid of [true, false]) {
+    const house = await openWithAbsent();
+    const first = house.sent[0];
+    const payout = house.rows("payout")[0];
+    assert.ok(first !== undefined && payout !== undefined);
+    house.answer = async () => says(first, "settling", 3);
+    await callback(house, UNKNOWN);
+    await house.pass(10_000);
+    assert.deepEqual(openItems(house), [[payout.id, "outcome_unknown"]]);
+    house.answer = async () => says(first, isPaid ? "paid" : "failed", 4);
+    const about = { kind: "inquire", subjectKind: "payout", version: null, reason: "", body: {} } as const;
+    assert.ok((await house.engine.run(BOOK, moderate, { ...about, subject: payout.id }, { actor: "test" })).ok);
+    await house.pass(1_000);
+    const now = house.rows("payout").find(({ id }) => id === payout.id);
+    assert.deepEqual([now?.status, now?.moderationRequired], [isPaid ? "PROCESSED" : "INVOKE_FAILED", false]);
+    const reasons = new Set(openItems(house).map(([, reason]) => reason));
+    assert.deepEqual(reasons, new Set(isPaid ? ["account_refused", "paid_late", "paid_too_much"] : []));
+    assert.deepEqual(house.broken, []);
+  }
+});
+
+test("a person's question about what is over is asked although an unknown word comes first", async () => {
+  const house = await new House().open();
+  house.answer = async (order) => (isSend(order) ? says(order, "paid", 2) : { kind: "lost", reason: "reset" });
+  const { payouts } = await house.mustOrder("a");
+  await house.settle();
+  const about = { kind: "inquire", subjectKind: "payout", version: null, reason: "", body: {} } as const;
+  const inquired = { ...about, subject: payouts[0]?.id ?? "" };
+  assert.ok((await house.engine.run(BOOK, moderate, inquired, { actor: "test" })).ok);
+  await callback(house, UNKNOWN);
+  house.engine.start();
+  await house.pass(5_000);
+  assert.equal(house.sent.filter((order) => !isSend(order)).length, 1);
+  assert.deepEqual(house.broken, []);
 });
