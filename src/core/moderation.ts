@@ -10,7 +10,16 @@ import { adopt, start, type World } from "./payout-plan.ts";
 import { REQUEST } from "./request.ts";
 import { askCancel, isCancellable } from "./reversal.ts";
 import { leaveReversal } from "./reversal-rules.ts";
-import { awaitsDecision, type Draft, foldPayouts, movePayout, patchPayout, payoutOf, wakePayout } from "./story.ts";
+import {
+  awaitsDecision,
+  type Draft,
+  foldPayouts,
+  isLifetimeOver,
+  movePayout,
+  patchPayout,
+  payoutOf,
+  wakePayout,
+} from "./story.ts";
 
 /** Why an act is not possible now. */
 export type ActObstacle = "in_flight" | "in_this_status" | "no_route" | "too_much" | "too_early" | "readdressed";
@@ -92,7 +101,7 @@ export function processPayout(draft: Draft, world: World, id: string): ActObstac
   const payout = payoutOf(draft, id);
   const { blocked, endAsked } = draft.request;
   const isWaiting = payout.status === "READY" && payout.isManual && !payout.moderationRequired;
-  if (!isWaiting || blocked || endAsked !== null) return "in_this_status";
+  if (!isWaiting || blocked || endAsked !== null || isLifetimeOver(draft)) return "in_this_status";
   patchPayout(draft, id, { isManual: false });
   start(draft, world, id);
   return null;
