@@ -71,7 +71,7 @@ export function decide(draft: Draft, id: string, verdict: Verdict, truth: SendTr
 
 /** Not sent, as far as we know, and yet a provider has spoken of it. */
 function isInQuestion(payout: Payout): boolean {
-  return payout.status === "READY" && payout.moderationRequired;
+  return PAYOUT_MEANING[payout.status].class === "planned" && payout.moderationRequired;
 }
 
 /** A person has proved that a provider's word about an order that we never sent was about nothing. */
@@ -110,9 +110,11 @@ export function processPayout(draft: Draft, world: World, id: string): ActObstac
 /** Ends a payout of which nothing has been sent, or every request was answered *not now*. */
 export function terminatePayout(draft: Draft, id: string): ActObstacle | null {
   const payout = payoutOf(draft, id);
+  // Its provider has spoken of it: only evidence ends it, or what was paid would be given back.
+  if (isInQuestion(payout)) return "in_flight";
   if (PAYOUT_MEANING[payout.status].class === "planned") {
     movePayout(draft, id, "TERMINATED");
-    patchPayout(draft, id, { evidence: "D0", moderationRequired: false, flaggedTime: null });
+    patchPayout(draft, id, { evidence: "D0" });
     wakePayout(draft, id, null);
     return null;
   }

@@ -149,7 +149,8 @@ function evidence(doing: Doing): Result<null, Refusal> {
   if (verdict === undefined) return err(invalid([{ field: "verdict", message: "is required" }]));
   const { context, draft } = doing;
   // After a restore the other questions about it must have their answers first: they may prove more than this one.
-  const isInQuestion = payout.status === "READY" && needsChecks(payout, context.moment.epoch);
+  const isPlanned = PAYOUT_MEANING[payout.status].class === "planned";
+  const isInQuestion = isPlanned && needsChecks(payout, context.moment.epoch);
   if (isInQuestion && !isLeftToPerson(context, draft.request, payout)) return said("too_early");
   const truth = sendTruth(providerOf(context, payout));
   return said(decide(doing.draft, payout.id, { says: verdict, amountMinor: amount.value }, truth));
