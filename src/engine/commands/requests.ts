@@ -315,6 +315,14 @@ function change(context: Context, put: PutRequest, checked: Checked): Result<Req
   if (Object.keys(patch).length === 0) return ok(rowsOf(context, put.id, { website, isNew: false }));
   const obstacle = obstacleTo(patch, story, checked.instrument);
   if (obstacle !== null) return err(refusal("not-in-this-status", obstacle));
+  // The instrument is the former customer's: whoever names another customer says who is paid, or that it is not known.
+  if (
+    patch.customerId !== undefined &&
+    request.paymentInstrumentId !== null &&
+    order.paymentInstrumentId === undefined
+  ) {
+    return err(invalid([{ field: "paymentInstrumentId", message: "is not an instrument of this customer" }]));
+  }
   const draft = reopen(story, context.now);
   patchRequest(draft, patch);
   if (patch.paymentInstrumentId !== undefined) chooseInstrument(context, draft, checked.instrument);
