@@ -164,8 +164,9 @@ export function acceptPartial(draft: Draft): ActObstacle | null {
   return null;
 }
 
-/** Closes an order with what is paid, and asks for that to be brought back. */
-export function takeBack(draft: Draft, world: World): ActObstacle | null {
+/** Closes an order with what is paid, and asks for that to be brought back, where its providers can do that. */
+export function takeBack(draft: Draft, world: World, mayCancel: (payout: Payout) => boolean): ActObstacle | null {
+  if (!draft.payouts.filter(isCancellable).every(mayCancel)) return "in_this_status";
   const obstacle = acceptPartial(draft);
   if (obstacle !== null) return obstacle;
   advance(draft, world);

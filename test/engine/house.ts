@@ -40,7 +40,7 @@ export class House {
   readonly #timers = new Set<{ readonly at: number; readonly task: () => void }>();
 
   /** `wrap` stands between the engine and the store, to see or to break what passes. */
-  constructor(wrap: (store: Store) => Store = (store) => store) {
+  constructor(wrap: (store: Store) => Store = (store) => store, connectors = CONNECTORS) {
     this.store = memoryStore({ clock: { now: () => this.now } });
     const rng = countingRng();
     this.engine = new Engine({
@@ -64,7 +64,7 @@ export class House {
         },
       },
       vault: new Vault(rng.bytes(32), rng),
-      connectors: CONNECTORS,
+      connectors,
       publicUrl: () => null,
       isWorking: true,
       lanes: 1,

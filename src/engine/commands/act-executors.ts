@@ -209,7 +209,8 @@ export const EXECUTORS: Readonly<Record<StoryAct, Executor>> = {
   repeat,
   continue: ({ context, draft }) => said(continueRequest(draft, worldOf(context, draft))),
   accept_partial: ({ draft }) => said(acceptPartial(draft)),
-  take_back: ({ context, draft }) => said(takeBack(draft, worldOf(context, draft))),
+  take_back: ({ context, draft }) =>
+    said(takeBack(draft, worldOf(context, draft), (payout) => mayCancel(context, payout, false))),
   settle_incident: settle,
   change,
 };
