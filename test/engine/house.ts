@@ -33,6 +33,8 @@ export class House {
   readonly engine: Engine;
   readonly sent: HttpOrder[] = [];
   readonly broken: string[] = [];
+  /** Where the provider reaches us, as setups that are built from now on have it. */
+  publicUrl: string | null = null;
   /** Transactions that the engine has begun. */
   commits = 0;
   /** What the provider answers; pending for ever by default. */
@@ -65,7 +67,7 @@ export class House {
       },
       vault: new Vault(rng.bytes(32), rng),
       connectors,
-      publicUrl: () => null,
+      publicUrl: () => this.publicUrl,
       isWorking: true,
       lanes: 1,
       onBroken: (error, what) => this.broken.push(`${what}: ${String(error)}`),

@@ -23,6 +23,7 @@ import { askCancel, askRevoke, isCancellable, isRevocable } from "../../core/rev
 import { settleIncident } from "../../core/settlement.ts";
 import { type Draft, patchInvoice, patchRequest, payoutOf, wakePayout } from "../../core/story.ts";
 import type { Context } from "../context.ts";
+import { isSameRequest } from "../orders.ts";
 import { isLeftToPerson } from "../recovery.ts";
 import { isSurelyUnsent, providerOf, sendTruth, worldOf } from "../world.ts";
 
@@ -164,7 +165,11 @@ function repeat(doing: Doing): Result<null, Refusal> {
   // In the lost window it may have been found absent and paid under its next reference; nobody here remembers.
   if (isFromBefore(payout, doing.context.moment.epoch)) return said("in_this_status");
   const isRepeatHarmless = truth.repeat === "harmless";
-  return said(repeatPayout(doing.draft, payout.id, { ...sendTruth(provider), isRepeatHarmless, retentionMs }));
+  const obstacle = repeatPayout(doing.draft, payout.id, { ...sendTruth(provider), isRepeatHarmless, retentionMs });
+  if (obstacle === null && !isSameRequest(doing.context, doing.draft, payout)) {
+    return no("The same bytes cannot be sent again: what the request is made of has changed.");
+  }
+  return said(obstacle);
 }
 
 function settle(doing: Doing): Result<null, Refusal> {
