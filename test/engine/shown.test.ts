@@ -141,3 +141,27 @@ test("a person's question about what is over is asked although an unknown word c
   assert.equal(house.sent.filter((order) => !isSend(order)).length, 1);
   assert.deepEqual(house.broken, []);
 });
+
+test("an answer whose holder comes too late is asked about, also where the payout has been proven absent meanwhile", async () => {
+  const house = await new House().open();
+  house.engine.start();
+  const { promise: isAwake, resolve } = Promise.withResolvers<void>();
+  house.answer = async (order) => {
+    if (!isSend(order)) return notFound(order);
+    if (sends(house) > 1) return says(order, "paid", 2);
+    await isAwake;
+    return says(order, "paid", 2);
+  };
+  await house.mustOrder("a", "10", { attemptsLimit: 2 });
+  await house.pass(60_000);
+  const [payout] = house.rows("payout");
+  assert.deepEqual([payout?.status, payout?.evidence, sends(house)], ["INVOKE_FAILED", "D3", 2]);
+  const first = house.sent[0];
+  assert.ok(first !== undefined);
+  house.answer = async () => says(first, "paid", 2);
+  resolve();
+  await house.pass(5_000);
+  assert.equal(house.rows("payout").find(({ id }) => id === payout?.id)?.status, "PROCESSED");
+  assert.ok(openItems(house).some(([subject, reason]) => subject === payout?.id && reason === "paid_too_much"));
+  assert.deepEqual(house.broken, []);
+});
