@@ -148,8 +148,7 @@ export function hearFact(draft: Draft, id: string, heard: Heard, truth: SendTrut
     inquireLater(draft, id, truth);
     return;
   }
-  // A part without a figure says nothing about money.
-  if (answer.fact === "unknown" || (answer.fact === "paid_part" && answer.paidMinor === undefined)) {
+  if (answer.fact === "unknown" || isPartWithoutFigure(payout, answer)) {
     hearUnsure(draft, id, { operation, resolution: answer.resolution, answer }, truth);
     return;
   }
@@ -169,6 +168,12 @@ export function hearFact(draft: Draft, id: string, heard: Heard, truth: SendTrut
     }
   }
   inquireLater(draft, id, truth);
+}
+
+/** A part without a figure says nothing about money; nor does a return, while only a part was asked back. */
+function isPartWithoutFigure({ cancelMinor }: Payout, { fact, paidMinor, returnedMinor }: Answer): boolean {
+  if (fact === "paid_part") return paidMinor === undefined;
+  return fact === "returned" && returnedMinor === undefined && cancelMinor !== null;
 }
 
 /** Takes a fact that is ours and new: records what was said, then walks. */

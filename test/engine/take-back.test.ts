@@ -1,11 +1,12 @@
-// Method: an engine whose provider takes nothing back, with time in hand.
+// Method: an engine with time in hand, whose provider takes nothing back, or does not say how much.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Connector } from "../../src/connectors/contract.ts";
 import { sandbox } from "../../src/connectors/sandbox/connector.ts";
 import { moderate } from "../../src/engine/commands/moderation.ts";
 import type { HttpOutcome } from "../../src/engine/ports.ts";
-import { BOOK, House } from "./house.ts";
+import { BOOK, House, says } from "./house.ts";
+import { isSend } from "./restored.ts";
 
 /** The sandbox's connector, without a word for cancelling. */
 function withoutCancel(): ReadonlyMap<string, Connector> {
@@ -38,4 +39,34 @@ test("what its provider cannot take back is not asked back: the order stays as i
     [house.rows("request")[0]?.dispatchStatus, house.rows("payout")[0]?.status],
     ["PENDING", "PARTIALLY_PROCESSED"],
   );
+});
+
+test("a return without a figure, while only a part was asked back, says nothing about how much came back", async () => {
+  const { cancel } = sandbox;
+  assert.ok(cancel !== undefined);
+  const figureless = { ...cancel, read: () => ({ sent: "accepted", fact: "returned", resolution: "OK" }) as const };
+  const house = await new House(undefined, new Map([["sandbox", { ...sandbox, cancel: figureless }]])).open();
+  house.engine.start();
+  house.answer = async (order) => (isSend(order) ? says(order, "paid", 2) : { kind: "lost", reason: "reset" });
+  const { payouts } = await house.mustOrder("a", "10");
+  await house.settle();
+  house.answer = async (order) =>
+    order.draft.path.endsWith("/cancel")
+      ? { kind: "answer", result: { status: 200, headers: {}, body: "{}" } }
+      : { kind: "lost", reason: "reset" };
+  const about = { kind: "cancel", subjectKind: "payout", version: null, reason: "test" } as const;
+  const wanted = { ...about, subject: payouts[0]?.id ?? "", body: { amount: "3" } };
+  assert.ok((await house.engine.run(BOOK, moderate, wanted, { actor: "test" })).ok);
+  await house.pass(5_000);
+  const [payout] = house.rows("payout");
+  assert.deepEqual([payout?.status, payout?.returnedMinor, payout?.moderationRequired], ["CANCELLING", 0n, true]);
+  const returned = { ...about, kind: "evidence", subject: payout?.id ?? "" } as const;
+  const body = { verdict: "returned", amount: "3", evidence: { kind: "text", value: "the provider's word" } } as const;
+  assert.ok((await house.engine.run(BOOK, moderate, { ...returned, body }, { actor: "test" })).ok);
+  const after = house.rows("payout")[0];
+  assert.deepEqual(
+    [after?.status, after?.returnedMinor, after?.moderationRequired],
+    ["PARTIALLY_PROCESSED", 300n, false],
+  );
+  assert.deepEqual(house.broken, []);
 });
