@@ -3,6 +3,7 @@ import type { Answer } from "./answer.ts";
 import { advance, askForEnd, continueOrder } from "./dispatch.ts";
 import { isAddressKept, type SendTruth, unflag } from "./doubt.ts";
 import { endUnpaid } from "./facts.ts";
+import { min } from "./money.ts";
 import { hear } from "./news.ts";
 import type { Payout } from "./payout.ts";
 import { isPlannedOrOpen, PAYOUT_MEANING } from "./payout.ts";
@@ -191,10 +192,14 @@ export function refund(
   for (const payout of newestFirst) {
     if (left === 0n) break;
     const has = payout.processedMinor - payout.returnedMinor;
-    const cancelMinor = left === null || left >= has ? null : left;
+    // What an incident has cost us comes back first, and to us: the merchant is refunded by what comes after it.
+    const oursMinor = payout.incidentMinor + payout.lossMinor;
+    const theirs = left === null ? has - oursMinor : min(left, has - oursMinor);
+    if (left !== null && theirs === 0n) continue;
+    const cancelMinor = left === null || oursMinor + theirs >= has ? null : oursMinor + theirs;
     if (!mayCancel(payout, cancelMinor !== null)) return "in_this_status";
     askCancel(draft, payout.id, cancelMinor);
-    if (left !== null) left -= cancelMinor ?? has;
+    if (left !== null) left -= theirs;
   }
   foldPayouts(draft);
   if (newestFirst.length === 0) return "in_this_status";
