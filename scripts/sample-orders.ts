@@ -17,7 +17,6 @@ const SENT_AND_ANSWERED = {
   sends: 1,
   firstSendTime: SENT,
   lastLeaveTime: SENT,
-  requestHash: "0".repeat(64),
 } as const;
 const FLYING = { ...SENT_AND_ANSWERED, inFlightMinor: AMOUNT };
 const UNKNOWN = { ...FLYING, send: "unknown", moderationRequired: true, flaggedTime: SENT } as const;

@@ -1,4 +1,6 @@
 /** What a person does, and who else must agree (docs/domain.md, Moderation). */
+import type { Payout } from "./payout.ts";
+import type { PayoutRequest } from "./request.ts";
 
 interface ActRow {
   readonly doc: string;
@@ -35,6 +37,19 @@ export function decidesMoney(kind: ActKind): boolean {
   return row.decidesMoney === true;
 }
 
+/**
+ * How the subject of an act stands, as a text: equal as long as nothing has changed that a person's word about its
+ * money rests on. Inquiries and what a provider says besides change nothing of it.
+ */
+export function standingOf(payout: Payout | null, request: PayoutRequest): string {
+  if (payout !== null) {
+    const { status, sends, processedMinor, returnedMinor, incidentMinor, lossMinor } = payout;
+    return [status, sends, processedMinor, returnedMinor, incidentMinor, lossMinor].join(" ");
+  }
+  const { amountMinor, paidMinor, overpaidMinor, attemptsLimit, allowPartially, endAsked } = request;
+  return [amountMinor, paidMinor, overpaidMinor, attemptsLimit, allowPartially, endAsked].join(" ");
+}
+
 /** Something that a person must look at. */
 export interface ModerationItem {
   readonly organizationId: string;
@@ -67,6 +82,8 @@ export interface ModerationAct {
   readonly reason: string;
   /** What else was said: the verdict, the evidence, the figures. */
   readonly body: unknown;
+  /** Of what was proposed: how its subject stood then, in what an act may depend on; null: done at once. */
+  readonly standing: string | null;
   readonly version: number;
   readonly createdTime: number;
   readonly updatedTime: number;

@@ -7,7 +7,7 @@ import { MAX_PARTS, nextPart } from "./parts.ts";
 import type { Payout } from "./payout.ts";
 import { failToCreate, makePayout, refusedRoutes, takenInDraft, type World } from "./payout-plan.ts";
 import { REQUEST } from "./request.ts";
-import { type Draft, foldPayouts, moveRequest } from "./story.ts";
+import { type Draft, foldPayouts, isLifetimeOver, moveRequest } from "./story.ts";
 
 /** Why nothing was allocated. */
 export type NotAllocated =
@@ -22,7 +22,7 @@ export type NotAllocated =
 function obstacleToAllocation(draft: Draft, amountMinor: bigint): NotAllocated | null {
   const { request } = draft;
   const isOver = isEnded(draft) && REQUEST.find(request.dispatchStatus, "READY") === undefined;
-  if (isOver || request.endAsked !== null || request.dispatchStatus === "CREATED") {
+  if (isOver || isLifetimeOver(draft) || request.endAsked !== null || request.dispatchStatus === "CREATED") {
     return request.blocked ? "blocked" : "in_this_status";
   }
   if (request.blocked) return "blocked";

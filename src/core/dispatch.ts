@@ -21,6 +21,7 @@ import {
   awaitsDecision,
   type Draft,
   foldPayouts,
+  isLifetimeOver,
   moveInvoice,
   movePayout,
   moveRequest,
@@ -66,6 +67,8 @@ function scheduleEnd(draft: Draft): void {
 }
 
 function goOn(draft: Draft, world: World): void {
+  // Whoever looks first after the lifetime finds it over: its own wake-up may be late, and nothing leaves after it.
+  if (isLifetimeOver(draft)) askForEnd(draft, "expire");
   endPlanned(draft, world);
   foldPayouts(draft);
   completeDetails(draft, world);
@@ -195,6 +198,7 @@ function walkTo(draft: Draft, to: "DISPATCHING" | "PENDING"): void {
 function mayMakeAny(draft: Draft): boolean {
   const { request } = draft;
   if (request.endAsked !== null || request.blocked || request.availableMinor === 0n) return false;
+  if (isLifetimeOver(draft)) return false;
   if (detailsStatus(draft) === "WAITING_DETAILS") return false;
   // What has been given back to the merchant is not there any more, whatever has been revived since.
   return isHoldOpen(draft.invoice);

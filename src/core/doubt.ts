@@ -5,7 +5,7 @@
 import type { Answer } from "./answer.ts";
 import { inquiryDelayMs } from "./backoff.ts";
 import type { Operation, Payout } from "./payout.ts";
-import { isPlannedOrOpen } from "./payout.ts";
+import { isPlannedOrOpen, PAYOUT_MEANING } from "./payout.ts";
 import { type Resolution, resolutionRow } from "./resolution.ts";
 import { type Draft, patchPayout, payoutOf, wakePayout } from "./story.ts";
 
@@ -41,7 +41,7 @@ interface Unsure {
 export function hearUnsure(draft: Draft, id: string, unsure: Unsure, truth: SendTruth): void {
   const payout = payoutOf(draft, id);
   if (!needsWake(payout)) {
-    wakePayout(draft, id, null);
+    doubtEnd(draft, payout, unsure, truth);
     return;
   }
   const isSend = unsure.operation !== "inquire";
@@ -56,11 +56,42 @@ export function hearUnsure(draft: Draft, id: string, unsure: Unsure, truth: Send
       ? { resolution: unsure.resolution, resolutionOf: unsure.operation }
       : {}),
   });
+  if (isShown(unsure)) markAnswered(draft, id);
   flag(draft, id);
   const since = payoutOf(draft, id).flaggedTime ?? draft.now;
   const isOld = truth.waitWindowMs !== null && draft.now > since + truth.waitWindowMs;
   if (isSend || isOld) openUnknown(draft, id, unsure.resolution);
   inquireLater(draft, id, truth);
+}
+
+/**
+ * What is over has no inquiries ahead. Where it counts as not paid, and its provider shows it in a word that we do not
+ * understand, it may have been paid after all: a person is told, and the provider is asked once more what it means.
+ */
+function doubtEnd(draft: Draft, payout: Payout, unsure: Unsure, truth: SendTruth): void {
+  if (PAYOUT_MEANING[payout.status].class !== "not_paid" || !isShown(unsure)) {
+    inquireLater(draft, payout.id, truth);
+    return;
+  }
+  flag(draft, payout.id);
+  openUnknown(draft, payout.id, unsure.resolution);
+  if (unsure.operation === "process") wakePayout(draft, payout.id, draft.now);
+  else inquireLater(draft, payout.id, truth);
+}
+
+/**
+ * Whether a provider speaks of our order as one that it has, in words that we do not understand: a verified message
+ * names it, an inquiry has found it, or it has a name of the provider's own.
+ */
+function isShown({ operation, answer }: Unsure): boolean {
+  if (answer === undefined) return false;
+  return operation === "process" || answer.found === "yes" || answer.providerReference !== undefined;
+}
+
+/** The provider has the order, or had it: neither that it is not found later nor a refusal says that it never did. */
+export function markAnswered(draft: Draft, id: string): void {
+  const { send } = payoutOf(draft, id);
+  if (send !== "none" && send !== "answered") patchPayout(draft, id, { send: "answered" });
 }
 
 /** The provider's own words, kept beside what they mean. */

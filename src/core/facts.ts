@@ -3,7 +3,18 @@
  * keeps the evidence. Anything about another order is no fact (docs/domain.md, Payout).
  */
 import type { Answer } from "./answer.ts";
-import { flag, hearUnsure, holdUnsent, inquireLater, type SendTruth, said, tellUnknown, unflag } from "./doubt.ts";
+import {
+  flag,
+  hearUnsure,
+  holdUnsent,
+  inquireLater,
+  markAnswered,
+  type SendTruth,
+  said,
+  tellUnknown,
+  tellUnsent,
+  unflag,
+} from "./doubt.ts";
 import { max, min } from "./money.ts";
 import type { Evidence, Operation, Payout, PayoutStatus } from "./payout.ts";
 import { PAYOUT, PAYOUT_MEANING } from "./payout.ts";
@@ -122,6 +133,11 @@ export function hearFact(draft: Draft, id: string, heard: Heard, truth: SendTrut
     holdUnsent(draft, id, { operation, fact: answer.fact });
     return;
   }
+  if (payout.status === "CREATE_FAILED") {
+    // It has never left either, and no inquiry will ever tell: nobody else would hear of it.
+    tellUnsent(draft, id, { operation, fact: answer.fact });
+    return;
+  }
   const wrong = differences(payout, answer);
   if (wrong.length > 0) {
     flag(draft, id);
@@ -132,8 +148,7 @@ export function hearFact(draft: Draft, id: string, heard: Heard, truth: SendTrut
     inquireLater(draft, id, truth);
     return;
   }
-  // A part without a figure says nothing about money.
-  if (answer.fact === "unknown" || (answer.fact === "paid_part" && answer.paidMinor === undefined)) {
+  if (answer.fact === "unknown" || isPartWithoutFigure(payout, answer)) {
     hearUnsure(draft, id, { operation, resolution: answer.resolution, answer }, truth);
     return;
   }
@@ -153,6 +168,12 @@ export function hearFact(draft: Draft, id: string, heard: Heard, truth: SendTrut
     }
   }
   inquireLater(draft, id, truth);
+}
+
+/** A part without a figure says nothing about money; nor does a return, while only a part was asked back. */
+function isPartWithoutFigure({ cancelMinor }: Payout, { fact, paidMinor, returnedMinor }: Answer): boolean {
+  if (fact === "paid_part") return paidMinor === undefined;
+  return fact === "returned" && returnedMinor === undefined && cancelMinor !== null;
 }
 
 /** Takes a fact that is ours and new: records what was said, then walks. */
@@ -304,10 +325,4 @@ export function differences(payout: Payout, answer: Answer): string[] {
 
 function isOldNews(payout: Payout, answer: Answer): boolean {
   return answer.sequence !== undefined && payout.factSequence !== null && answer.sequence <= payout.factSequence;
-}
-
-function markAnswered(draft: Draft, id: string): void {
-  const payout = payoutOf(draft, id);
-  const isAsked = payout.send === "open" || payout.send === "unknown" || payout.send === "again";
-  if (isAsked) patchPayout(draft, id, { send: "answered" });
 }

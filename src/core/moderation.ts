@@ -3,6 +3,7 @@ import type { Answer } from "./answer.ts";
 import { advance, askForEnd, continueOrder } from "./dispatch.ts";
 import { isAddressKept, type SendTruth, unflag } from "./doubt.ts";
 import { endUnpaid } from "./facts.ts";
+import { min } from "./money.ts";
 import { hear } from "./news.ts";
 import type { Payout } from "./payout.ts";
 import { isPlannedOrOpen, PAYOUT_MEANING } from "./payout.ts";
@@ -10,7 +11,16 @@ import { adopt, start, type World } from "./payout-plan.ts";
 import { REQUEST } from "./request.ts";
 import { askCancel, isCancellable } from "./reversal.ts";
 import { leaveReversal } from "./reversal-rules.ts";
-import { awaitsDecision, type Draft, foldPayouts, movePayout, patchPayout, payoutOf, wakePayout } from "./story.ts";
+import {
+  awaitsDecision,
+  type Draft,
+  foldPayouts,
+  isLifetimeOver,
+  movePayout,
+  patchPayout,
+  payoutOf,
+  wakePayout,
+} from "./story.ts";
 
 /** Why an act is not possible now. */
 export type ActObstacle = "in_flight" | "in_this_status" | "no_route" | "too_much" | "too_early" | "readdressed";
@@ -62,7 +72,7 @@ export function decide(draft: Draft, id: string, verdict: Verdict, truth: SendTr
 
 /** Not sent, as far as we know, and yet a provider has spoken of it. */
 function isInQuestion(payout: Payout): boolean {
-  return payout.status === "READY" && payout.moderationRequired;
+  return PAYOUT_MEANING[payout.status].class === "planned" && payout.moderationRequired;
 }
 
 /** A person has proved that a provider's word about an order that we never sent was about nothing. */
@@ -92,7 +102,7 @@ export function processPayout(draft: Draft, world: World, id: string): ActObstac
   const payout = payoutOf(draft, id);
   const { blocked, endAsked } = draft.request;
   const isWaiting = payout.status === "READY" && payout.isManual && !payout.moderationRequired;
-  if (!isWaiting || blocked || endAsked !== null) return "in_this_status";
+  if (!isWaiting || blocked || endAsked !== null || isLifetimeOver(draft)) return "in_this_status";
   patchPayout(draft, id, { isManual: false });
   start(draft, world, id);
   return null;
@@ -101,9 +111,11 @@ export function processPayout(draft: Draft, world: World, id: string): ActObstac
 /** Ends a payout of which nothing has been sent, or every request was answered *not now*. */
 export function terminatePayout(draft: Draft, id: string): ActObstacle | null {
   const payout = payoutOf(draft, id);
+  // Its provider has spoken of it: only evidence ends it, or what was paid would be given back.
+  if (isInQuestion(payout)) return "in_flight";
   if (PAYOUT_MEANING[payout.status].class === "planned") {
     movePayout(draft, id, "TERMINATED");
-    patchPayout(draft, id, { evidence: "D0", moderationRequired: false, flaggedTime: null });
+    patchPayout(draft, id, { evidence: "D0" });
     wakePayout(draft, id, null);
     return null;
   }
@@ -153,8 +165,9 @@ export function acceptPartial(draft: Draft): ActObstacle | null {
   return null;
 }
 
-/** Closes an order with what is paid, and asks for that to be brought back. */
-export function takeBack(draft: Draft, world: World): ActObstacle | null {
+/** Closes an order with what is paid, and asks for that to be brought back, where its providers can do that. */
+export function takeBack(draft: Draft, world: World, mayCancel: (payout: Payout) => boolean): ActObstacle | null {
+  if (!draft.payouts.filter(isCancellable).every(mayCancel)) return "in_this_status";
   const obstacle = acceptPartial(draft);
   if (obstacle !== null) return obstacle;
   advance(draft, world);
@@ -179,10 +192,14 @@ export function refund(
   for (const payout of newestFirst) {
     if (left === 0n) break;
     const has = payout.processedMinor - payout.returnedMinor;
-    const cancelMinor = left === null || left >= has ? null : left;
+    // What an incident has cost us comes back first, and to us: the merchant is refunded by what comes after it.
+    const oursMinor = payout.incidentMinor + payout.lossMinor;
+    const theirs = left === null ? has - oursMinor : min(left, has - oursMinor);
+    if (left !== null && theirs === 0n) continue;
+    const cancelMinor = left === null || oursMinor + theirs >= has ? null : oursMinor + theirs;
     if (!mayCancel(payout, cancelMinor !== null)) return "in_this_status";
     askCancel(draft, payout.id, cancelMinor);
-    if (left !== null) left -= cancelMinor ?? has;
+    if (left !== null) left -= theirs;
   }
   foldPayouts(draft);
   if (newestFirst.length === 0) return "in_this_status";

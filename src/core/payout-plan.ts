@@ -198,12 +198,13 @@ export function invoke(draft: Draft, id: string, truth: SendTruth): void {
 
 /**
  * The provider holds an order under exactly this reference, which this database does not remember to have sent: a
- * commit of ours was lost. It is taken over as sent with its outcome unknown, and the next inquiry says what it is.
+ * commit of ours was lost. It is taken over as sent with its outcome unknown, and the next inquiry says what it is. That
+ * it is not found then proves nothing: it was there.
  */
 export function adopt(draft: Draft, id: string): void {
   const payout = movePayout(draft, id, "INVOKING");
   patchPayout(draft, id, {
-    send: "unknown",
+    send: "answered",
     sends: 1,
     // Nobody remembers when. As early as may be: where it was sent to may have changed since.
     firstSendTime: payout.createdTime,

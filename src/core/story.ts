@@ -226,6 +226,11 @@ export function foldPayouts(draft: Draft): void {
   if (draft.invoice !== null) draft.invoice = { ...draft.invoice, moderationRequired: isFlagged };
 }
 
+/** Whether nothing new may leave for an order any more, although nobody has ended it yet. */
+export function isLifetimeOver({ now, request }: Pick<Draft, "now" | "request">): boolean {
+  return now >= request.expiresTime;
+}
+
 /** Whether something of an invoice is paid, less than asked, and a person must say how it goes on. */
 export function awaitsDecision(draft: Draft): boolean {
   const { request } = draft;

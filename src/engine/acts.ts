@@ -18,6 +18,8 @@ export interface Act {
   readonly reason: string;
   /** As it was said, for the record and for the second person. */
   readonly body: unknown;
+  /** Of what is proposed: how the subject stands. */
+  readonly standing?: string;
 }
 
 /** Whether a second person must confirm an act about so much money. */
@@ -43,6 +45,7 @@ export function recordAct(context: Context, act: Act, status: "done" | "proposed
     confirmedBy: null,
     reason: act.reason,
     body: act.body ?? null,
+    standing: act.standing ?? null,
     version: 1,
     createdTime: now,
     updatedTime: now,

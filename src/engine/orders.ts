@@ -140,10 +140,9 @@ function takesErrand(draft: Draft, payout: Payout): boolean {
   return payout.status === "INVOKING" && wake?.lease === true && wake.fence === undefined;
 }
 
-/** Builds the request that is to be sent, freezes its hash, and notes the errand. */
-function addCreateErrand(context: Context, draft: Draft, payout: Payout): void {
-  const provider = providerOf(context, payout);
-  const { connector } = provider;
+/** The request that sends a payout, and its hash. */
+function createRequest(context: Context, draft: Pick<Draft, "request">, payout: Payout) {
+  const { connector, account } = providerOf(context, payout);
   const destination = openDestination(context, draft);
   assert(connector.destinationHash(destination) === payout.destinationHash, "the payee of a payout never changes");
   const http = connector.create.build(
@@ -155,15 +154,25 @@ function addCreateErrand(context: Context, draft: Draft, payout: Payout): void {
       destination,
       description: draft.request.description,
     },
-    provider.account,
+    account,
     context.now,
   );
-  const requestHash = sha256(`${http.method} ${http.path}\n${http.body ?? ""}`);
+  return { http, hash: sha256(`${http.method} ${http.path}\n${http.body ?? ""}`) };
+}
+
+/** Whether a payout would be sent again with the bytes of its first request: our own address may be in them. */
+export function isSameRequest(context: Context, draft: Pick<Draft, "request">, payout: Payout): boolean {
+  return payout.requestHash === null || createRequest(context, draft, payout).hash === payout.requestHash;
+}
+
+/** Builds the request that is to be sent, freezes its hash, and notes the errand. */
+function addCreateErrand(context: Context, draft: Draft, payout: Payout): void {
+  const { http, hash: requestHash } = createRequest(context, draft, payout);
   // After a *not now* nothing has arrived, so the next request may differ (our own address may have changed).
   const isFirst = payout.requestHash === null || payout.sends === 1;
   assert(isFirst || payout.requestHash === requestHash, "a repeat sends the same bytes");
   patchPayout(draft, payout.id, { requestHash });
-  const { truth } = connector;
+  const { truth } = providerOf(context, payout).connector;
   const fence = context.nextFence();
   draft.wakes.set(`payout:${payout.id}`, { dueTime: context.now + truth.leaseMs, lease: true, fence });
   context.errands.push(

@@ -269,7 +269,7 @@ function takeFound(
   const { check, fact, truth, isOnly } = found;
   if (payout.send === "not_now" && isAbout(check, payout)) {
     // It was sent under this very reference and then forgotten: an inquiry is what follows a send like that.
-    patchPayout(draft, payout.id, { send: "unknown", sends: 1 });
+    patchPayout(draft, payout.id, { send: "answered", sends: 1 });
     wakePayout(draft, payout.id, draft.now);
     return;
   }

@@ -326,6 +326,7 @@ const TABLES: { readonly [T in TableName]: Table<Tables[T]> } = {
       confirmedBy: orNull("text"),
       reason: text,
       body: orNull("json"),
+      standing: orNull("text"),
       version: int,
       createdTime: time,
       updatedTime: time,

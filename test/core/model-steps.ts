@@ -94,7 +94,7 @@ export function actOn(story: Playing, act: Act, payout: Payout | undefined): boo
       case "accept_partial":
         return acceptPartial(draft);
       case "take_back":
-        return takeBack(draft, world);
+        return takeBack(draft, world, () => true);
       case "allocate": {
         const amountMinor = percentOf(draft.request.amountMinor, act.percent);
         if (draft.invoice !== null) return "an order pays by itself";

@@ -173,7 +173,7 @@ test("nothing goes on where no attempt or no route is left; then it can be accep
 
 test("taken back: closed with what is paid, and that is asked for again", () => {
   const story = partlyPaid();
-  assert.ok(story.attempt(takeBack));
+  assert.ok(story.attempt((draft, world) => takeBack(draft, world, () => true)));
   assert.equal(story.invoice.status, "refunding");
   story.pass(1);
   story.report("p1", { kind: "answer", answer: { sent: "accepted", fact: "returned", resolution: "OK" } });

@@ -2,9 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Answer } from "../../src/core/answer.ts";
+import { createAllocation } from "../../src/engine/commands/allocations.ts";
 import { hearCallback } from "../../src/engine/commands/callback.ts";
 import { openGate, shutGate } from "../../src/engine/commands/gates.ts";
 import { terminateInvoice } from "../../src/engine/commands/invoices.ts";
+import { type ActOrder, moderate } from "../../src/engine/commands/moderation.ts";
+import { changeRoute } from "../../src/engine/commands/payout-routes.ts";
+import { putRequest } from "../../src/engine/commands/requests.ts";
 import { BOOK, House, says } from "./house.ts";
 import { isPaid } from "./restored.ts";
 
@@ -91,3 +95,59 @@ test("a payout that has ended meanwhile is asked about all the same", async () =
   assert.ok(house.rows("moderationItem").some(({ reason }) => reason === "paid_late"));
   assert.deepEqual(house.broken, []);
 });
+
+const CAUSE = { actor: "test" };
+
+/** A bare request of ten dollars, with an instrument or without one yet, and an allocation of it; its status. */
+async function allocate(house: House, paymentInstrumentId?: string): Promise<string> {
+  const members = { websiteId: "web_demo", customerId: "cus_demo", currency: "USD", amount: "10" };
+  const order = { ...members, ...(paymentInstrumentId === undefined ? {} : { paymentInstrumentId }) };
+  assert.ok((await house.engine.run(BOOK, putRequest, { id: "r", order, problems: [] }, CAUSE)).ok);
+  const wanted = { requestId: "r", routeId: "rt_demo_usd", problems: [] };
+  const made = await house.engine.run(BOOK, createAllocation, wanted, CAUSE);
+  return made.ok ? made.value.status : made.error.code;
+}
+
+/** A verified message that the first payout has been paid. */
+async function tellPaid(house: House): Promise<void> {
+  const [payout] = house.rows("payout");
+  assert.ok(payout !== undefined);
+  const { reference, providerAccountId } = payout;
+  const kept = { actor: "provider", providerAccountId, messageId: "m1", verified: true, bodyHash: "h" };
+  const message = { providerAccountId, news: { messageId: "m1", reference, answer: PAID } };
+  const heard = await house.engine.run(BOOK, hearCallback, message, { ...kept, body: { reference } });
+  assert.deepEqual(heard, { ok: true, value: "heard" });
+}
+
+test("a message about an allocation that its route has refused is told to a person: it was never sent from here", async () => {
+  const house = await new House().open();
+  const disabled = { id: "rt_demo_usd", version: 1, order: { isEnabled: false }, problems: [] };
+  assert.ok((await house.engine.run(BOOK, changeRoute, disabled, CAUSE)).ok);
+  assert.equal(await allocate(house, "inst_demo"), "CREATE_FAILED");
+  await tellPaid(house);
+  const items = house.rows("moderationItem").map(({ subject, reason, isIncident }) => [subject, reason, isIncident]);
+  assert.deepEqual(items, [[house.rows("payout")[0]?.id, "not_sent_by_us", true]]);
+  assert.deepEqual(house.broken, []);
+});
+
+for (const status of ["READY", "CREATED"]) {
+  test(`a payout in ${status} that its provider has spoken of is ended by evidence, and by no person's mere word`, async () => {
+    const house = await new House().open();
+    assert.equal(await allocate(house, status === "READY" ? "inst_demo" : undefined), status);
+    await tellPaid(house);
+    const act = async (kind: ActOrder["kind"], body: ActOrder["body"] = {}): Promise<string> => {
+      const subject = house.rows("payout")[0]?.id ?? "";
+      const order = { kind, subjectKind: "payout", subject, version: null, reason: "test", body } as const;
+      const done = await house.engine.run(BOOK, moderate, order, CAUSE);
+      return done.ok ? (done.value.payout?.status ?? "") : done.error.code;
+    };
+    assert.equal(await act("terminate"), "payout-in-flight");
+    assert.equal(house.rows("request")[0]?.availableMinor, 0n);
+    const evidence = { kind: "provider_report", value: "the day's report", sha256: "0".repeat(64) };
+    assert.equal(await act("evidence", { verdict: "not_paid", evidence }), "TERMINATED");
+    assert.equal(house.rows("payout")[0]?.evidence, "D4");
+    assert.equal(house.rows("request")[0]?.availableMinor, 1_000n);
+    assert.ok(house.rows("moderationItem").every((item) => item.status === "closed"));
+    assert.deepEqual(house.broken, []);
+  });
+}

@@ -33,6 +33,8 @@ export class House {
   readonly engine: Engine;
   readonly sent: HttpOrder[] = [];
   readonly broken: string[] = [];
+  /** Where the provider reaches us, as setups that are built from now on have it. */
+  publicUrl: string | null = null;
   /** Transactions that the engine has begun. */
   commits = 0;
   /** What the provider answers; pending for ever by default. */
@@ -40,7 +42,7 @@ export class House {
   readonly #timers = new Set<{ readonly at: number; readonly task: () => void }>();
 
   /** `wrap` stands between the engine and the store, to see or to break what passes. */
-  constructor(wrap: (store: Store) => Store = (store) => store) {
+  constructor(wrap: (store: Store) => Store = (store) => store, connectors = CONNECTORS) {
     this.store = memoryStore({ clock: { now: () => this.now } });
     const rng = countingRng();
     this.engine = new Engine({
@@ -64,8 +66,8 @@ export class House {
         },
       },
       vault: new Vault(rng.bytes(32), rng),
-      connectors: CONNECTORS,
-      publicUrl: () => null,
+      connectors,
+      publicUrl: () => this.publicUrl,
       isWorking: true,
       lanes: 1,
       onBroken: (error, what) => this.broken.push(`${what}: ${String(error)}`),

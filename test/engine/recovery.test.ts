@@ -267,3 +267,26 @@ test("what a person looks at is asked about to the last question, and decided on
   assert.equal(sends(house), 0);
   assert.deepEqual(house.broken, []);
 });
+
+test("an order that was found once and taken over is not paid again because it is not found later", async () => {
+  const house = await openRestored();
+  await house.pass(W + 1_000);
+  const own: string[] = [];
+  house.answer = async (order) => {
+    if (isSend(order)) return says(order, "paid", 2);
+    const [payout] = house.rows("payout");
+    if (referenceOf(order) !== payout?.reference || payout.providerAccountId !== "pacc_demo") return notFound(order);
+    own.push(order.draft.path);
+    const isLast = house.rows("recoveryCheck").filter(({ state }) => state === "absent").length === 3;
+    return isLast && payout.status === "READY" ? isPaid(order, "10.00") : notFound(order);
+  };
+  await house.mustOrder("a", "10", { attemptsLimit: 2 });
+  await house.pass(120_000);
+  assert.ok(own.length > 2, "it is asked about on");
+  assert.equal(sends(house), 0);
+  assert.deepEqual(
+    house.rows("payout").map(({ status, moderationRequired }) => [status, moderationRequired]),
+    [["INVOKING", true]],
+  );
+  assert.deepEqual(house.broken, []);
+});

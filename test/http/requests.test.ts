@@ -152,6 +152,17 @@ describe("faults", () => {
     assert.deepEqual(faultsIn(await put("others", instrument)), ["paymentInstrumentId"]);
   });
 
+  test("another customer does not take the instrument of the one before", async () => {
+    const customer = await world.call("POST", "/customers", { body: { id: "cus_other", websiteId: "web_demo" } });
+    assert.equal(customer.status, 201, customer.text);
+    assert.equal((await put("moved", { ...BASE, paymentInstrumentId: "inst_demo" })).status, 201);
+    assert.deepEqual(faultsIn(await put("moved", { ...BASE, customerId: "cus_other" })), ["paymentInstrumentId"]);
+    assert.equal((await read("moved")).body["customerId"], "cus_demo");
+    const moved = await put("moved", { ...BASE, customerId: "cus_other", paymentInstrumentId: null });
+    assert.equal(moved.status, 200, moved.text);
+    assert.deepEqual([moved.body["customerId"], moved.body["status"]], ["cus_other", "pending"]);
+  });
+
   test("redirect addresses", async () => {
     const url = (selectedPaymentInstrumentRedirectUrl: unknown) =>
       put("redirects", { ...BASE, selectedPaymentInstrumentRedirectUrl });

@@ -236,8 +236,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "older_askers_wake",
     rule: "The answer to an inquiry whose lease has gone wakes nobody, else every asker comes too late.",
     file: "src/engine/commands/outcome.ts",
-    find: 'if (work === null || !needsWake(payout) || errand.operation === "inquire") return ok("stale");',
-    replace: 'if (work === null || !needsWake(payout)) return ok("stale");',
+    find: 'if (errand.operation === "inquire" || !(isFollowed || isDoubted)) return ok("stale");',
+    replace: 'if (!(isFollowed || isDoubted)) return ok("stale");',
   },
   {
     name: "lost_revoke_is_done",

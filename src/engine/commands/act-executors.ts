@@ -23,6 +23,7 @@ import { askCancel, askRevoke, isCancellable, isRevocable } from "../../core/rev
 import { settleIncident } from "../../core/settlement.ts";
 import { type Draft, patchInvoice, patchRequest, payoutOf, wakePayout } from "../../core/story.ts";
 import type { Context } from "../context.ts";
+import { isSameRequest } from "../orders.ts";
 import { isLeftToPerson } from "../recovery.ts";
 import { isSurelyUnsent, providerOf, sendTruth, worldOf } from "../world.ts";
 
@@ -149,7 +150,8 @@ function evidence(doing: Doing): Result<null, Refusal> {
   if (verdict === undefined) return err(invalid([{ field: "verdict", message: "is required" }]));
   const { context, draft } = doing;
   // After a restore the other questions about it must have their answers first: they may prove more than this one.
-  const isInQuestion = payout.status === "READY" && needsChecks(payout, context.moment.epoch);
+  const isPlanned = PAYOUT_MEANING[payout.status].class === "planned";
+  const isInQuestion = isPlanned && needsChecks(payout, context.moment.epoch);
   if (isInQuestion && !isLeftToPerson(context, draft.request, payout)) return said("too_early");
   const truth = sendTruth(providerOf(context, payout));
   return said(decide(doing.draft, payout.id, { says: verdict, amountMinor: amount.value }, truth));
@@ -163,7 +165,11 @@ function repeat(doing: Doing): Result<null, Refusal> {
   // In the lost window it may have been found absent and paid under its next reference; nobody here remembers.
   if (isFromBefore(payout, doing.context.moment.epoch)) return said("in_this_status");
   const isRepeatHarmless = truth.repeat === "harmless";
-  return said(repeatPayout(doing.draft, payout.id, { ...sendTruth(provider), isRepeatHarmless, retentionMs }));
+  const obstacle = repeatPayout(doing.draft, payout.id, { ...sendTruth(provider), isRepeatHarmless, retentionMs });
+  if (obstacle === null && !isSameRequest(doing.context, doing.draft, payout)) {
+    return no("The same bytes cannot be sent again: what the request is made of has changed.");
+  }
+  return said(obstacle);
 }
 
 function settle(doing: Doing): Result<null, Refusal> {
@@ -208,7 +214,8 @@ export const EXECUTORS: Readonly<Record<StoryAct, Executor>> = {
   repeat,
   continue: ({ context, draft }) => said(continueRequest(draft, worldOf(context, draft))),
   accept_partial: ({ draft }) => said(acceptPartial(draft)),
-  take_back: ({ context, draft }) => said(takeBack(draft, worldOf(context, draft))),
+  take_back: ({ context, draft }) =>
+    said(takeBack(draft, worldOf(context, draft), (payout) => mayCancel(context, payout, false))),
   settle_incident: settle,
   change,
 };

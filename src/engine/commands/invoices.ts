@@ -365,6 +365,10 @@ export const processInvoice: Handler<ProcessInvoice, InvoiceRows> = {
     if (invoice.status !== "created") {
       return err(refusal("not-in-this-status", `The invoice is ${invoice.status}; only a created one is processed.`));
     }
+    // Its wake-up may be late: nothing is paid after the lifetime, nor at a rate that was frozen for that long.
+    if (context.now >= invoice.expiresTime) {
+      return err(refusal("not-in-this-status", "The invoice's lifetime is over."));
+    }
     const started = startProcessing(context, invoice, invoice);
     return started.ok ? ok(invoiceRows(context, invoiceId)) : started;
   },

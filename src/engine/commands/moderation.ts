@@ -1,5 +1,5 @@
 /** What people do about payouts and orders: one command for all acts, and one for a second person's word. */
-import type { ModerationAct, StoryAct } from "../../core/acts.ts";
+import { type ModerationAct, type StoryAct, standingOf } from "../../core/acts.ts";
 import { type Refusal, refusal } from "../../core/errors.ts";
 import { max, parseMajor } from "../../core/money.ts";
 import type { Payout } from "../../core/payout.ts";
@@ -99,7 +99,8 @@ export const moderate: Handler<ActOrder, ActRows> = {
     }
     const isPossible = tryOut(context, found, order);
     if (!isPossible.ok) return isPossible;
-    return ok(rowsAfter(context, found, recordAct(context, order, "proposed")));
+    const standing = standingOf(found.payout, request);
+    return ok(rowsAfter(context, found, recordAct(context, { ...order, standing }, "proposed")));
   },
 };
 
@@ -162,7 +163,12 @@ export const secondWord: Handler<SecondWord, ActRows> = {
   more({ actId }, seen) {
     const subject = actSubject(seen.rows.get("moderationAct", [seen.organizationId, actId]));
     if (subject === null) return [];
-    return [...subjectWants(subject, seen.organizationId), ...subjectMore(subject, seen)];
+    const others = [[seen.organizationId, subject.subject]];
+    return [
+      { table: "moderationAct", by: "moderation_act_by_subject", keys: others },
+      ...subjectWants(subject, seen.organizationId),
+      ...subjectMore(subject, seen),
+    ];
   },
   decide(context, { actId, version, word }) {
     const act = context.rows.get("moderationAct", [context.organizationId, actId]);
@@ -175,18 +181,30 @@ export const secondWord: Handler<SecondWord, ActRows> = {
     if (act.status !== "proposed") return err(refusal("not-in-this-status", `The act is ${act.status}.`));
     if (word === "withdraw") {
       const withdrawn = closeAct(context, act, "withdrawn");
-      closeItems(context, act.subject, "second_person");
+      closeIfLast(context, act);
       return ok(rowsAfter(context, found, withdrawn));
     }
     if (act.actor === context.cause.actor) {
       return err(refusal("second-person-needed", "Who has proposed an act does not confirm it."));
     }
+    // What was said rests on how it stood: a paper about the first request says nothing about a second one.
+    if (act.standing !== null && act.standing !== standingOf(found.payout, found.story.request)) {
+      return err(refusal("version-conflict", "It has changed since the act was proposed: withdraw it and look again."));
+    }
     const confirmed = closeAct(context, act, "done");
-    closeItems(context, act.subject, "second_person");
+    closeIfLast(context, act);
     const order = { kind: act.kind as StoryAct, subject: act.subject, body: act.body as ActBody };
     return execute(context, found, { order, act: confirmed });
   },
 };
+
+/** Proposals about one subject share an item, which is there until the last of them has been decided about. */
+function closeIfLast(context: Context, { organizationId, subject }: ModerationAct): void {
+  const waiting = context.rows
+    .group("moderationAct", "subject", subject)
+    .some((row) => row.organizationId === organizationId && row.status === "proposed");
+  if (!waiting) closeItems(context, subject, "second_person");
+}
 
 /** What people do about a moderation item itself. */
 export interface ItemOrder {

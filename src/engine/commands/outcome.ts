@@ -3,7 +3,7 @@ import type { Connector } from "../../connectors/contract.ts";
 import { needsWake } from "../../core/doubt.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { hear, type News } from "../../core/news.ts";
-import type { Operation, Payout } from "../../core/payout.ts";
+import { type Operation, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
 import type { Resolution } from "../../core/resolution.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
 import { type Draft, patchPayout, reopen, wakePayout } from "../../core/story.ts";
@@ -47,7 +47,10 @@ function decideOutcome(context: Context, { errand, outcome }: Outcome): Result<"
     // Somebody else has the lease: what we heard of a send is evidence, and the inquiry that it wakes decides. The
     // answer to an older question wakes nobody: askers that take longer than the sweep would overtake each other for
     // ever, none of them still holding the lease when it is answered.
-    if (work === null || !needsWake(payout) || errand.operation === "inquire") return ok("stale");
+    const isFollowed = work !== null && needsWake(payout);
+    // What counts as not paid was proven so without this answer: it may say that it was paid all the same.
+    const isDoubted = outcome.kind === "answer" && PAYOUT_MEANING[payout.status].class === "not_paid";
+    if (errand.operation === "inquire" || !(isFollowed || isDoubted)) return ok("stale");
     context.commandId(draft.request.id);
     wakePayout(draft, payout.id, context.now);
     const saved = saveStory(context, draft);

@@ -315,11 +315,27 @@ function change(context: Context, put: PutRequest, checked: Checked): Result<Req
   if (Object.keys(patch).length === 0) return ok(rowsOf(context, put.id, { website, isNew: false }));
   const obstacle = obstacleTo(patch, story, checked.instrument);
   if (obstacle !== null) return err(refusal("not-in-this-status", obstacle));
+  const fault = instrumentFault(patch, story, checked.instrument);
+  if (fault !== null) return err(invalid([{ field: "paymentInstrumentId", message: fault }]));
   const draft = reopen(story, context.now);
   patchRequest(draft, patch);
   if (patch.paymentInstrumentId !== undefined) chooseInstrument(context, draft, checked.instrument);
   const carried = carryOn(context, draft);
   return carried.ok ? ok(rowsOf(context, put.id, { website, isNew: false })) : carried;
+}
+
+/** Why the instrument that a request would have then is none for it; null: it is one, or there is none. */
+function instrumentFault(
+  patch: Partial<PayoutRequest>,
+  { request, invoice }: Story,
+  instrument: PaymentInstrument | null,
+): string | null {
+  const isKept = patch.paymentInstrumentId === undefined && request.paymentInstrumentId !== null;
+  // It is the former customer's: whoever names another customer says who is paid, or that it is not known yet.
+  if (isKept && patch.customerId !== undefined) return "is not an instrument of this customer";
+  // An invoice is priced for its service: another one would be paid at these terms, or have no route at all.
+  const isOther = invoice !== null && instrument !== null && instrument.service !== invoice.service;
+  return isOther ? "is for another service" : null;
 }
 
 /** Why a change is not possible any more, in a sentence; null when it is. */

@@ -14,7 +14,7 @@ import { abandonReversal, openReversal } from "../../core/reversal.ts";
 import { type Draft, movePayout, patchPayout, reopen, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
-import { carryOn, errand, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";
+import { carryOn, errand, isSameRequest, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
 import { openItem } from "../record.ts";
 import { type BeforeSend, checkBeforeSend, checkWants, isToBeInquired } from "../recovery.ts";
@@ -209,7 +209,7 @@ function repeat(context: Context, draft: Draft, payout: Payout): Result<Woken, R
   const truth = sendTruth(providerOf(context, payout));
   // What was allowed before a restore, or for another address, was allowed on knowledge that is gone.
   const isOutdated = isFromBefore(payout, context.moment.epoch) || !isAddressKept(truth, payout.firstSendTime);
-  if (blocked || endAsked !== null || !isOpen || isOutdated) {
+  if (blocked || endAsked !== null || !isOpen || isOutdated || !isSameRequest(context, draft, payout)) {
     patchPayout(draft, payout.id, { send: "unknown" });
     wakePayout(draft, payout.id, context.now);
     return moved(saveStory(context, draft));
