@@ -127,7 +127,9 @@ export async function drillPoint(seed: number, print: (line: string) => void): P
 /** On a slow machine the first orders take their time: an end that nothing was acknowledged or paid before shows nothing. */
 export async function untilPaid(place: Place, merchant: Merchant, after: number): Promise<void> {
   for (const deadline = Date.now() + ORDER_LIMIT_MS; Date.now() < deadline; await sleep(20)) {
-    const paid = new Set((await bookOf(place)).filter(({ effective }) => effective > 0).map((each) => each.destination));
+    const paid = new Set(
+      (await bookOf(place)).filter(({ effective }) => effective > 0).map((each) => each.destination),
+    );
     if (merchant.orders.slice(after).some((each) => each.invoiceId !== null && paid.has(each.account))) return;
   }
 }
