@@ -49,6 +49,7 @@ export const ITEM_REASONS = {
   outcome_unknown: "What became of a payout is not known.",
   answer_differs: "The provider speaks of another amount, currency, payee or reference than ours.",
   not_sent_by_us: "The provider knows a payout that we have not sent.",
+  ended_unasked: "An order has ended that may have been paid in the time that a restore has lost.",
   paid_late: "A payout that had ended was paid after all.",
   paid_too_much: "More was paid than asked, or a part was paid twice.",
   returned_too_much: "More came back than was paid.",

@@ -1,10 +1,11 @@
 /** Stories between rows and decisions: loading one, letting core decide, and writing everything that follows. */
-import { advance } from "../core/dispatch.ts";
+import { advance, isEnded } from "../core/dispatch.ts";
 import type { Refusal } from "../core/errors.ts";
 import { sha256 } from "../core/ids.ts";
 import type { Invoice } from "../core/invoice.ts";
 import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
-import { mayHaveOtherParts } from "../core/recovery.ts";
+import { mayHaveOtherParts, needsChecks } from "../core/recovery.ts";
+import type { PayoutRequest } from "../core/request.ts";
 import { assert, ok, type Result } from "../core/result.ts";
 import { type Draft, keepsWake, patchPayout, type Story, type Wake } from "../core/story.ts";
 import type { ProviderErrand, Seen } from "./command.ts";
@@ -12,7 +13,7 @@ import type { Context } from "./context.ts";
 import type { TableName, Want } from "./ports.ts";
 import { addHistory, closeItems, openItem, shutAccount } from "./record.ts";
 import type { Setup } from "./setup.ts";
-import { openDestination, providerOf, worldOf } from "./world.ts";
+import { isSurelyUnsent, openDestination, providerOf, worldOf } from "./world.ts";
 
 /** What names a story. */
 export interface StoryKey {
@@ -128,11 +129,35 @@ export function saveStory(context: Context, draft: Draft): Result<null, Refusal>
   for (const payout of draft.payouts) savePayout(context, draft, payout);
   saveRequest(context, draft);
   saveInvoice(context, draft);
+  tellOfUnaskedEnd(context, draft);
   for (const [key, wake] of draft.wakes) saveWake(context, key, wake);
   for (const item of draft.items) openItem(context, item);
   for (const closed of draft.closedItems) closeItems(context, closed.subject, closed.reason);
   for (const [account, reason] of draft.shutAccounts) shutAccount(context, account, reason);
   return ok(null);
+}
+
+/** An order that is ended on demand after a restore, and of which no payout here could be asked about. */
+function tellOfUnaskedEnd(context: Context, { before, request, payouts }: Draft): void {
+  const isEnding = request.endAsked !== null && isEnded({ request });
+  const wasOver = before.request === null || isEnded({ request: before.request });
+  const isLeft = request.availableMinor > 0n;
+  if (!isEnding || wasOver || !isLeft || payouts.some((payout) => wasDenied(context, request, payout))) return;
+  tellOfUnasked(context, request);
+}
+
+function wasDenied(context: Context, request: PayoutRequest, payout: Payout): boolean {
+  return needsChecks(payout, context.moment.epoch) && isSurelyUnsent(context, request, payout);
+}
+
+/**
+ * A provider is asked about an order by the references of its payouts. One that ends without any may have been started
+ * and paid in the lost window all the same, and whoever believes its end pays again: a person is told.
+ */
+export function tellOfUnasked(context: Context, order: { readonly id: string; readonly createdTime: number }): void {
+  if (!needsChecks(order, context.moment.epoch)) return;
+  const details = { epoch: String(context.moment.epoch) };
+  openItem(context, { kind: "request", subject: order.id, reason: "ended_unasked", isIncident: false, details });
 }
 
 function takesErrand(draft: Draft, payout: Payout): boolean {

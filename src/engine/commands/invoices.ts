@@ -12,7 +12,16 @@ import { assert, err, ok, type Result } from "../../core/result.ts";
 import { begin, moveInvoice, noteMove, reopen, stepInvoice } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
-import { accountWants, carryOn, payoutsOf, saveInvoiceAlone, storyMore, storyOf, storyWants } from "../orders.ts";
+import {
+  accountWants,
+  carryOn,
+  payoutsOf,
+  saveInvoiceAlone,
+  storyMore,
+  storyOf,
+  storyWants,
+  tellOfUnasked,
+} from "../orders.ts";
 import type { TableName, Want, Work } from "../ports.ts";
 import { destinationBinding } from "../world.ts";
 import {
@@ -384,6 +393,7 @@ export const terminateInvoice: Handler<{ readonly invoiceId: string }, InvoiceRo
   wants: ({ invoiceId }, organizationId) => [
     { table: "invoice", by: "primary", keys: [[organizationId, invoiceId]] },
     { table: "work", by: "primary", keys: [[organizationId, "invoice", invoiceId]] },
+    { table: "moderationItem", by: "moderation_item_by_subject", keys: [[organizationId, invoiceId]] },
   ],
   more({ invoiceId }, seen) {
     const invoice = seen.rows.get("invoice", [seen.organizationId, invoiceId]);
@@ -399,6 +409,7 @@ export const terminateInvoice: Handler<{ readonly invoiceId: string }, InvoiceRo
       context.rows.remove("work", [context.organizationId, "invoice", invoiceId]);
       const step = stepInvoice(invoice, "terminated");
       saveInvoiceAlone(context, step.invoice, [step.move]);
+      tellOfUnasked(context, invoice);
       return ok(invoiceRows(context, invoiceId));
     }
     if (invoice.status !== "processing" && invoice.status !== "process_pending") {
@@ -420,6 +431,7 @@ export const expireInvoice: Handler<Work, "moved"> = {
   wants: (work, organizationId) => [
     { table: "invoice", by: "primary", keys: [[organizationId, work.subject]] },
     { table: "work", by: "primary", keys: [[organizationId, "invoice", work.subject]] },
+    { table: "moderationItem", by: "moderation_item_by_subject", keys: [[organizationId, work.subject]] },
   ],
   decide(context, work) {
     const invoice = context.rows.get("invoice", [context.organizationId, work.subject]);
@@ -428,6 +440,7 @@ export const expireInvoice: Handler<Work, "moved"> = {
     if (invoice.status === "created") {
       const step = stepInvoice(invoice, "expired");
       saveInvoiceAlone(context, step.invoice, [step.move]);
+      tellOfUnasked(context, invoice);
     }
     return ok("moved");
   },
