@@ -59,6 +59,12 @@ async function bookOf(place: Place): Promise<readonly Operation[]> {
   return (await (await fetch(`${place.sandboxUrl}/book`)).json()) as readonly Operation[];
 }
 
+/** Whom the provider has paid. An order that was refused and never paid is unknown to an inquiry, and may be sent. */
+async function paidAccounts(place: Place): Promise<ReadonlySet<string>> {
+  const book = await bookOf(place);
+  return new Set(book.filter(({ effective }) => effective > 0).map(({ destination }) => destination));
+}
+
 /** Runs `bursar recover` as an operator does. */
 export async function recover(
   place: Pick<Place, "dataDir">,
@@ -127,9 +133,7 @@ export async function drillPoint(seed: number, print: (line: string) => void): P
 /** On a slow machine the first orders take their time: an end that nothing was acknowledged or paid before shows nothing. */
 export async function untilPaid(place: Place, merchant: Merchant, after: number): Promise<void> {
   for (const deadline = Date.now() + ORDER_LIMIT_MS; Date.now() < deadline; await sleep(20)) {
-    const paid = new Set(
-      (await bookOf(place)).filter(({ effective }) => effective > 0).map((each) => each.destination),
-    );
+    const paid = await paidAccounts(place);
     if (merchant.orders.slice(after).some((each) => each.invoiceId !== null && paid.has(each.account))) return;
   }
 }
@@ -167,10 +171,7 @@ async function openLater(place: Place, before: number, print: (line: string) => 
 }
 
 async function countForgotten(place: Place, merchant: Merchant): Promise<Forgotten> {
-  // One that was refused and never paid is unknown to an inquiry, and may be sent.
-  const booked = new Set(
-    (await bookOf(place)).filter(({ effective }) => effective > 0).map((each) => each.destination),
-  );
+  const booked = await paidAccounts(place);
   let acknowledged = 0;
   let atProvider = 0;
   for (const { invoiceId, account } of merchant.acknowledged) {
