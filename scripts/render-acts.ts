@@ -1,7 +1,7 @@
 /** What people may do, why they are asked, and who may do what: the tables of the code. */
 import { ACTS, type ActKind, decidesMoney } from "../src/core/acts.ts";
+import { ITEM_REASONS } from "../src/core/order/story.ts";
 import { PERMISSIONS, type Permission, ROLES, rolesWith } from "../src/core/permissions.ts";
-import { ITEM_REASONS } from "../src/core/story.ts";
 import { code, document, keysOf, table } from "./markdown.ts";
 
 function acts(): string {

@@ -1,7 +1,7 @@
 /** The matrix of commands: every command is really decided, by the engine's own handler, on an order in every status. */
 import type { Refusal } from "../src/core/errors.ts";
-import { PAYOUT_STATUSES, type PayoutStatus } from "../src/core/payout.ts";
-import { DISPATCH_STATUSES, type DispatchStatus } from "../src/core/request.ts";
+import { PAYOUT_STATUSES, type PayoutStatus } from "../src/core/order/payout.ts";
+import { DISPATCH_STATUSES, type DispatchStatus } from "../src/core/order/request.ts";
 import type { Result } from "../src/core/result.ts";
 import type { ActBody } from "../src/engine/commands/act-executors.ts";
 import { createAllocation, processAllocations } from "../src/engine/commands/allocations.ts";

@@ -1,11 +1,11 @@
 /** The generated documents: the tables of the code, as Markdown. Pure; `generate.ts` writes them to docs/generated. */
 import { ERRORS } from "../src/core/errors.ts";
-import { WALKS } from "../src/core/facts.ts";
-import { INVOICE, INVOICE_STATUS_OF } from "../src/core/invoice.ts";
-import type { Machine, MoveKind } from "../src/core/machine.ts";
-import { PAYOUT, PAYOUT_MEANING, type PayoutStatus } from "../src/core/payout.ts";
-import { PUBLIC_STATUSES, REQUEST } from "../src/core/request.ts";
-import { FACTS, type Fact, RESOLUTIONS, type Resolution, resolutionRow } from "../src/core/resolution.ts";
+import { WALKS } from "../src/core/news/facts.ts";
+import { FACTS, type Fact, RESOLUTIONS, type Resolution, resolutionRow } from "../src/core/news/resolution.ts";
+import { INVOICE, INVOICE_STATUS_OF } from "../src/core/order/invoice.ts";
+import type { Machine, MoveKind } from "../src/core/order/machine.ts";
+import { PAYOUT, PAYOUT_MEANING, type PayoutStatus } from "../src/core/order/payout.ts";
+import { PUBLIC_STATUSES, REQUEST } from "../src/core/order/request.ts";
 import { type AnyTable, type Column, primaryName, sqlName } from "../src/store/describe.ts";
 import { privilegesOf, SQL_TYPES } from "../src/store/schema.ts";
 import { TABLE_NAMES, tableOf } from "../src/store/tables.ts";
@@ -104,7 +104,7 @@ function renderFacts(): string {
     ...heard.map((fact) => walked(status, fact) || "-"),
   ]);
   const deaf = keysOf<PayoutStatus>(WALKS).filter((status) => heard.every((fact) => walked(status, fact) === ""));
-  return document("Facts", "`src/core/resolution.ts` and `src/core/facts.ts`", [
+  return document("Facts", "`src/core/news/resolution.ts` and `src/core/news/facts.ts`", [
     "A connector reports facts. One table turns a payout's status and a fact into the statuses that are walked, in " +
       "order, in one transaction and in one row of history.",
     "## The words",
@@ -143,7 +143,7 @@ function renderResolutions(): string {
     const moved = mayHaveMoved === null ? "" : mayHaveMoved ? "yes" : "no";
     return [code(resolution), group, moved, follows(resolution), doc];
   });
-  return document("Resolutions", "`src/core/resolution.ts`", [
+  return document("Resolutions", "`src/core/news/resolution.ts`", [
     "A resolution says why a payout is where it is. It belongs to one operation (invoke, process, inquire, revoke, " +
       "cancel), independent of the status.",
     '"May money have moved?" is asked of the answer to the only request that ever left under a reference, given on ' +
@@ -217,7 +217,7 @@ function tableSection(name: (typeof TABLE_NAMES)[number]): string {
 }
 
 function renderTables(): string {
-  return document("Tables", "`src/store/tables.ts`, `src/store/tables-orders.ts` and `src/store/tables-recovery.ts`", [
+  return document("Tables", "`src/store/tables.ts`, `src/store/tables/orders.ts` and `src/store/tables/recovery.ts`", [
     "Schema `bursar`. Texts are compared byte by byte (collation `C`). Amounts are minor units in `numeric(38,0)`. " +
       "The name of a constraint is the name of what was wrong; a look-up is an index where no key serves already.",
     "Not described here, because nothing reads or writes them by description: `epoch` and `epoch_act` (which database " +

@@ -1,10 +1,10 @@
 /** Orders of 100.00 USD in every status, as rows: what the generated matrix of commands is computed on. */
-import type { Invoice, InvoiceStatus } from "../src/core/invoice.ts";
-import { INVOICE_STATUS_OF } from "../src/core/invoice.ts";
-import { NOTHING_PAID, PAYOUT_MEANING, type Payout, type PayoutStatus } from "../src/core/payout.ts";
-import type { DispatchStatus, PayoutRequest } from "../src/core/request.ts";
-import { arithmetic } from "../src/core/request.ts";
-import type { Story } from "../src/core/story.ts";
+import type { Invoice, InvoiceStatus } from "../src/core/order/invoice.ts";
+import { INVOICE_STATUS_OF } from "../src/core/order/invoice.ts";
+import { NOTHING_PAID, PAYOUT_MEANING, type Payout, type PayoutStatus } from "../src/core/order/payout.ts";
+import type { DispatchStatus, PayoutRequest } from "../src/core/order/request.ts";
+import { arithmetic } from "../src/core/order/request.ts";
+import type { Story } from "../src/core/order/story.ts";
 import { NOW, ORGANIZATION, PAYEE, type Sample, SEALED } from "./sample-world.ts";
 
 const AMOUNT = 10_000n;

@@ -1,10 +1,10 @@
 /** One organization without a database: what the engine's commands decide with, around one order. For documents only. */
 import type { Connector } from "../src/connectors/contract.ts";
 import { sandbox } from "../src/connectors/sandbox/connector.ts";
-import { accountId, openAccount } from "../src/core/ledger.ts";
-import type { Customer, PaymentInstrument, Website } from "../src/core/merchant.ts";
-import type { ProviderAccount } from "../src/core/routing.ts";
-import type { Story } from "../src/core/story.ts";
+import { accountId, openAccount } from "../src/core/money/ledger.ts";
+import type { Story } from "../src/core/order/story.ts";
+import type { Customer, PaymentInstrument, Website } from "../src/core/setup/merchant.ts";
+import type { ProviderAccount } from "../src/core/setup/routing.ts";
 import { Context } from "../src/engine/context.ts";
 import type { OrganizationLock, TableName, Tables } from "../src/engine/ports.ts";
 import type { Setup } from "../src/engine/setup.ts";

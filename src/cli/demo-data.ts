@@ -1,9 +1,9 @@
 /** What a fresh demo installation is given: the test book of `org_demo`, ready to pay through the sandbox provider. */
 import { randomBytes } from "node:crypto";
 import type { Refusal } from "../core/errors.ts";
-import type { FundsMovement } from "../core/merchant.ts";
 import type { Result } from "../core/result.ts";
-import type { ProviderAccount } from "../core/routing.ts";
+import type { FundsMovement } from "../core/setup/merchant.ts";
+import type { ProviderAccount } from "../core/setup/routing.ts";
 import { approveFunds, createFunds } from "../engine/commands/funds.ts";
 import { installSetup, moveProviderAccount, type SetupPackage } from "../engine/commands/settings.ts";
 import type { Engine } from "../engine/engine.ts";

@@ -5,7 +5,7 @@
  * functions: `build` turns a question into an HTTP request, `read` turns the provider's answer into a *fact* and a
  * *resolution*. The engine does the sending, once, and one reducer in core decides what the fact means.
  */
-import type { Answer, Sent } from "../core/answer.ts";
+import type { Answer, Sent } from "../core/news/answer.ts";
 
 export type { Answer, Sent };
 

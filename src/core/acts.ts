@@ -1,6 +1,6 @@
 /** What a person does, and who else must agree (docs/domain.md, Moderation). */
-import type { Payout } from "./payout.ts";
-import type { PayoutRequest } from "./request.ts";
+import type { Payout } from "./order/payout.ts";
+import type { PayoutRequest } from "./order/request.ts";
 
 interface ActRow {
   readonly doc: string;

@@ -5,8 +5,8 @@
 
 import type { ModerationAct } from "../core/acts.ts";
 import { type ActKind, decidesMoney } from "../core/acts.ts";
-import type { Website } from "../core/merchant.ts";
-import { parseMajor } from "../core/money.ts";
+import { parseMajor } from "../core/money/money.ts";
+import type { Website } from "../core/setup/merchant.ts";
 import type { Context } from "./context.ts";
 import { addHistory, openItem } from "./record.ts";
 

@@ -4,7 +4,7 @@
  */
 import type { HttpDraft } from "../connectors/contract.ts";
 import type { Refusal } from "../core/errors.ts";
-import type { Operation } from "../core/payout.ts";
+import type { Operation } from "../core/order/payout.ts";
 import type { Result } from "../core/result.ts";
 import type { Context } from "./context.ts";
 import type { TableName, Want } from "./ports.ts";

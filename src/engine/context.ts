@@ -2,8 +2,8 @@
 import type { Connector } from "../connectors/contract.ts";
 import { type Refusal, refusal } from "../core/errors.ts";
 import { uuid7 } from "../core/ids.ts";
-import type { LedgerAccount } from "../core/ledger.ts";
-import { type AccountRef, accountId, balanceAfter, openAccount, type Posting } from "../core/ledger.ts";
+import type { LedgerAccount } from "../core/money/ledger.ts";
+import { type AccountRef, accountId, balanceAfter, openAccount, type Posting } from "../core/money/ledger.ts";
 import { assert, err, InvariantBroken, ok, type Result } from "../core/result.ts";
 import type { Cause, Errand } from "./command.ts";
 import type { OrganizationLock, Rng } from "./ports.ts";

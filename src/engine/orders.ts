@@ -1,13 +1,14 @@
 /** Stories between rows and decisions: loading one, letting core decide, and writing everything that follows. */
-import { advance, isEnded } from "../core/dispatch.ts";
+
 import type { Refusal } from "../core/errors.ts";
 import { sha256 } from "../core/ids.ts";
-import type { Invoice } from "../core/invoice.ts";
-import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
-import { mayHaveOtherParts, needsChecks } from "../core/recovery.ts";
-import type { PayoutRequest } from "../core/request.ts";
+import { mayHaveOtherParts, needsChecks } from "../core/news/recovery.ts";
+import { advance, isEnded } from "../core/order/dispatch.ts";
+import type { Invoice } from "../core/order/invoice.ts";
+import { isPlannedOrOpen, type Payout } from "../core/order/payout.ts";
+import type { PayoutRequest } from "../core/order/request.ts";
+import { type Draft, keepsWake, patchPayout, type Story, type Wake } from "../core/order/story.ts";
 import { assert, ok, type Result } from "../core/result.ts";
-import { type Draft, keepsWake, patchPayout, type Story, type Wake } from "../core/story.ts";
 import type { ProviderErrand, Seen } from "./command.ts";
 import type { Context } from "./context.ts";
 import type { TableName, Want } from "./ports.ts";

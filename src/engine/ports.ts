@@ -4,14 +4,14 @@
  */
 import type { HttpDraft, HttpResult } from "../connectors/contract.ts";
 import type { ModerationAct, ModerationItem } from "../core/acts.ts";
-import type { Happening } from "../core/events.ts";
-import type { Invoice } from "../core/invoice.ts";
-import type { Entry, LedgerAccount } from "../core/ledger.ts";
-import type { Customer, FundsMovement, PaymentInstrument, Website } from "../core/merchant.ts";
-import type { Payout } from "../core/payout.ts";
-import type { PartSearch, RecoveryCheck } from "../core/recovery.ts";
-import type { PayoutRequest } from "../core/request.ts";
-import type { DepositAccount, ProviderAccount, Route, Scheme } from "../core/routing.ts";
+import type { Entry, LedgerAccount } from "../core/money/ledger.ts";
+import type { PartSearch, RecoveryCheck } from "../core/news/recovery.ts";
+import type { Invoice } from "../core/order/invoice.ts";
+import type { Payout } from "../core/order/payout.ts";
+import type { PayoutRequest } from "../core/order/request.ts";
+import type { Customer, FundsMovement, PaymentInstrument, Website } from "../core/setup/merchant.ts";
+import type { DepositAccount, ProviderAccount, Route, Scheme } from "../core/setup/routing.ts";
+import type { Happening } from "../core/views/events.ts";
 
 /** One book of an organization, live or test; its id is the tenant everywhere in the database. */
 export interface Organization {

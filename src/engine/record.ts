@@ -1,7 +1,7 @@
 /** What goes with a change: its line of history, the events of it, what a person must look at, and shut gates. */
 
-import type { Payout } from "../core/payout.ts";
-import type { Item } from "../core/story.ts";
+import type { Payout } from "../core/order/payout.ts";
+import type { Item } from "../core/order/story.ts";
 import { announce } from "./commands/webhooks.ts";
 import type { Context } from "./context.ts";
 import type { History } from "./ports.ts";

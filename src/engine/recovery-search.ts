@@ -6,7 +6,6 @@
  */
 import type { Refusal } from "../core/errors.ts";
 import { providerReference } from "../core/ids.ts";
-import { PAYOUT_MEANING, type Payout } from "../core/payout.ts";
 import {
   type Accounted,
   advance,
@@ -18,9 +17,10 @@ import {
   resume,
   searchesOf,
   searchFrom,
-} from "../core/recovery.ts";
+} from "../core/news/recovery.ts";
+import { PAYOUT_MEANING, type Payout } from "../core/order/payout.ts";
+import { type Draft, wakeGently, wakePayout } from "../core/order/story.ts";
 import { assert, ok, type Result } from "../core/result.ts";
-import { type Draft, wakeGently, wakePayout } from "../core/story.ts";
 import type { Context } from "./context.ts";
 import { carryOn } from "./orders.ts";
 import {

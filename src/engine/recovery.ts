@@ -4,10 +4,8 @@
  * next holder goes on with the first question that has no answer.
  */
 import type { Answer } from "../connectors/contract.ts";
-import { openUnknown, type SendTruth } from "../core/doubt.ts";
 import type { Refusal } from "../core/errors.ts";
-import { isPlannedOrOpen, type Payout } from "../core/payout.ts";
-import { adopt } from "../core/payout-plan.ts";
+import { openUnknown, type SendTruth } from "../core/news/doubt.ts";
 import {
   askAgainTime,
   type CheckState,
@@ -21,10 +19,12 @@ import {
   questionsOf,
   type RecoveryCheck,
   readCheck,
-} from "../core/recovery.ts";
-import type { PayoutRequest } from "../core/request.ts";
+} from "../core/news/recovery.ts";
+import { isPlannedOrOpen, type Payout } from "../core/order/payout.ts";
+import { adopt } from "../core/order/payout-plan.ts";
+import type { PayoutRequest } from "../core/order/request.ts";
+import { type Draft, patchPayout, wakePayout } from "../core/order/story.ts";
 import { assert, ok, type Result } from "../core/result.ts";
-import { type Draft, patchPayout, wakePayout } from "../core/story.ts";
 import type { ProviderErrand } from "./command.ts";
 import type { Context } from "./context.ts";
 import { carryOn } from "./orders.ts";

@@ -4,7 +4,14 @@
  */
 import type { Account, Connector } from "../connectors/contract.ts";
 import { assert } from "../core/result.ts";
-import type { DepositAccount, ProviderAccount, Route, RoutingLeaf, RoutingScheme, Scheme } from "../core/routing.ts";
+import type {
+  DepositAccount,
+  ProviderAccount,
+  Route,
+  RoutingLeaf,
+  RoutingScheme,
+  Scheme,
+} from "../core/setup/routing.ts";
 import type { Tables, Want, WebhookEndpoint } from "./ports.ts";
 import { type Safe, SealBroken, type Vault } from "./vault.ts";
 

@@ -1,15 +1,15 @@
 /** What core asks of the world while a story is decided: routes, balances, connectors, slots. */
 import type { PayoutQuery } from "../connectors/contract.ts";
-import type { SendTruth } from "../core/doubt.ts";
-import { atProvider } from "../core/ledger.ts";
-import type { Payout } from "../core/payout.ts";
-import type { Routed, RouteQuestion, World } from "../core/payout-plan.ts";
-import { mayHaveOtherParts, needsChecks, type PartSearch, type RecoveryCheck } from "../core/recovery.ts";
-import type { PayoutRequest } from "../core/request.ts";
-import type { Resolution } from "../core/resolution.ts";
+import { atProvider } from "../core/money/ledger.ts";
+import type { SendTruth } from "../core/news/doubt.ts";
+import { mayHaveOtherParts, needsChecks, type PartSearch, type RecoveryCheck } from "../core/news/recovery.ts";
+import type { Resolution } from "../core/news/resolution.ts";
+import type { Payout } from "../core/order/payout.ts";
+import type { Routed, RouteQuestion, World } from "../core/order/payout-plan.ts";
+import type { PayoutRequest } from "../core/order/request.ts";
+import type { Draft } from "../core/order/story.ts";
 import { assert } from "../core/result.ts";
-import { type Candidate, capacitiesOf, route, routeOnly, routesOf } from "../core/routing.ts";
-import type { Draft } from "../core/story.ts";
+import { type Candidate, capacitiesOf, route, routeOnly, routesOf } from "../core/setup/routing.ts";
 import type { Context } from "./context.ts";
 import { type ProviderSetup, routingLeaf } from "./setup.ts";
 

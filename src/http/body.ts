@@ -1,6 +1,6 @@
 /** Reading a body by its route's schema: what is known and sound goes on, every fault is named, none stops the others. */
 import type { InvalidField } from "../core/errors.ts";
-import { Exact } from "../core/views.ts";
+import { Exact } from "../core/views/orders.ts";
 import { decimalText } from "./json.ts";
 import { refuse } from "./problem.ts";
 import { DECIMAL_KEYWORD, DECIMAL_PATTERN } from "./schema.ts";

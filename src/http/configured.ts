@@ -2,11 +2,11 @@
 import type { TSchema } from "typebox";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Permission } from "../core/permissions.ts";
-import type { Shown } from "../core/views.ts";
+import type { Shown } from "../core/views/orders.ts";
 import type { Handler } from "../engine/command.ts";
 import type { Change, Create } from "../engine/commands/configuration.ts";
 import type { Tables } from "../engine/ports.ts";
-import type { PlainTable } from "../store/reads-lists.ts";
+import type { PlainTable } from "../store/reads/lists.ts";
 import { type Call, command, created, type Endpoint, ifMatch, notFound, pathId, resource } from "./endpoint.ts";
 import { type List, listAnswer, listParameters, pageAnswer, readList } from "./lists.ts";
 import { Named } from "./schema.ts";

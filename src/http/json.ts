@@ -1,7 +1,7 @@
 /** JSON in and out without loss: see core/json.ts for why it is read by hand. */
 import { isKeptByDouble, type JsonRules, scanJson } from "../core/json.ts";
-import { readDecimal } from "../core/money.ts";
-import { Exact } from "../core/views.ts";
+import { readDecimal } from "../core/money/money.ts";
+import { Exact } from "../core/views/orders.ts";
 
 function isPoison(key: string, value: unknown): boolean {
   if (key === "__proto__") return true;

@@ -1,10 +1,10 @@
 /** Lists: which part of one was asked for, and the headers that say which part was answered. */
 import Type, { type TSchema } from "typebox";
 import type { InvalidField } from "../core/errors.ts";
-import type { Shown } from "../core/views.ts";
+import type { Shown } from "../core/views/orders.ts";
 import type { StoredAnswer } from "../engine/command.ts";
+import { type ListTable, listKeys } from "../store/reads/lists.ts";
 import { type Condition, isUuid, type ListQuery, type Page } from "../store/reads.ts";
-import { type ListTable, listKeys } from "../store/reads-lists.ts";
 import { type AnswerDoc, answer, type Call } from "./endpoint.ts";
 import { FilterFault, type FilterMembers, parseFilter } from "./filter.ts";
 import { refuseFields } from "./problem.ts";

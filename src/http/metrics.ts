@@ -1,11 +1,11 @@
 /** What a person on call needs as numbers: how late work is, what is unknown, how full the lanes are. */
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { StoreUnavailable } from "../core/faults.ts";
-import { formatMajor } from "../core/money.ts";
+import { formatMajor } from "../core/money/money.ts";
 import type { Engine } from "../engine/engine.ts";
 import { organizationOf } from "../engine/provision.ts";
+import type { Gauges } from "../store/reads/gauges.ts";
 import type { Reads } from "../store/reads.ts";
-import type { Gauges } from "../store/reads-gauges.ts";
 
 const BATCH_SIZES = [1, 2, 5, 10, 20, 50, 100];
 const SECONDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5];

@@ -3,11 +3,11 @@
 import Type from "typebox";
 import { ACTS, type ActKind } from "../core/acts.ts";
 import { ERRORS, type ErrorCode } from "../core/errors.ts";
-import { INVOICE_STATUSES, type InvoiceStatus } from "../core/invoice.ts";
-import { ALLOCATION_STATUSES, PAYOUT_STATUSES, type PayoutStatus } from "../core/payout.ts";
-import { BLOCK_REASONS, PUBLIC_STATUSES, type PublicStatus } from "../core/request.ts";
-import { RESOLUTIONS, type Resolution } from "../core/resolution.ts";
-import { ITEM_REASONS, type ItemReason } from "../core/story.ts";
+import { RESOLUTIONS, type Resolution } from "../core/news/resolution.ts";
+import { INVOICE_STATUSES, type InvoiceStatus } from "../core/order/invoice.ts";
+import { ALLOCATION_STATUSES, PAYOUT_STATUSES, type PayoutStatus } from "../core/order/payout.ts";
+import { BLOCK_REASONS, PUBLIC_STATUSES, type PublicStatus } from "../core/order/request.ts";
+import { ITEM_REASONS, type ItemReason } from "../core/order/story.ts";
 import { GATEWAYS, METHODS } from "./public-words.ts";
 import { MoneyOut, NumberOrNull, OneOf, OneOfOrNull, Text, TextOrNull, Time } from "./schema.ts";
 

@@ -1,6 +1,6 @@
 /** The schemas of what an organization configures, of events and of webhooks; `core/setting-views.ts` makes them. */
 import Type from "typebox";
-import { EVENT_TYPES } from "../core/events.ts";
+import { EVENT_TYPES } from "../core/views/events.ts";
 import { currency, links, text, textOrNull, times, version } from "./resources.ts";
 import { MoneyOut, NumberOrNull, OneOf, TextOrNull, Time } from "./schema.ts";
 

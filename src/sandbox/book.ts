@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { formatMajor, max } from "../core/money.ts";
+import { formatMajor, max } from "../core/money/money.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { planNamed } from "./outcomes.ts";
 import type { CommandName, DelayWord, ScenarioPlan, StatusWord, StepPlan } from "./plans.ts";

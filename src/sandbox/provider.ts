@@ -1,6 +1,6 @@
 /** What the provider does with each request: reads it, writes the book, says how it is answered. */
-import { isCurrency } from "../core/currency.ts";
-import { parseMajor } from "../core/money.ts";
+import { isCurrency } from "../core/money/currency.ts";
+import { parseMajor } from "../core/money/money.ts";
 import { type Book, bookRow, type Control, leftMinor, type Operation, type Order, stateAt } from "./book.ts";
 import type { Callbacks } from "./callbacks.ts";
 import { messageOf } from "./message.ts";

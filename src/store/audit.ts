@@ -5,11 +5,11 @@
  */
 import { Client, type ClientConfig } from "pg";
 import { assert } from "../core/result.ts";
-import { GUARD_CHECKS } from "./audit-guards.ts";
-import { HISTORY_CHECKS } from "./audit-history.ts";
-import { foldOf, LEDGER_CHECKS } from "./audit-ledger.ts";
-import { ORDER_CHECKS } from "./audit-orders.ts";
-import { type AuditCheck, type AuditMark, type AuditSet, scopeOf } from "./audit-scope.ts";
+import { GUARD_CHECKS } from "./audit/guards.ts";
+import { HISTORY_CHECKS } from "./audit/history.ts";
+import { foldOf, LEDGER_CHECKS } from "./audit/ledger.ts";
+import { ORDER_CHECKS } from "./audit/orders.ts";
+import { type AuditCheck, type AuditMark, type AuditSet, scopeOf } from "./audit/scope.ts";
 
 /** Every check, in the order in which they are reported. */
 export const AUDIT_CHECKS: readonly AuditCheck[] = [

@@ -23,9 +23,9 @@ import {
   SOCKET_PORT,
   syncDir,
   writeWhole,
-} from "./embedded-home.ts";
-import { isPostmasterOf, isRunning, withStartLock } from "./embedded-process.ts";
-import { placeOf } from "./epoch-place.ts";
+} from "./embedded/home.ts";
+import { isPostmasterOf, isRunning, withStartLock } from "./embedded/process.ts";
+import { placeOf } from "./epoch/place.ts";
 import { APP_ROLE, ensureRoles } from "./roles.ts";
 
 const DATABASE = "bursar";

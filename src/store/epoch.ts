@@ -3,9 +3,9 @@
  * here is an operator's: it runs as the owner of the database, never as the application.
  */
 import { Client, type ClientConfig } from "pg";
-import { lostEndOf, type Progress, whyNotOpen } from "../core/recovery.ts";
+import { lostEndOf, type Progress, whyNotOpen } from "../core/news/recovery.ts";
 import { assert, err, ok, type Result } from "../core/result.ts";
-import { addToList } from "./epoch-list.ts";
+import { addToList } from "./epoch/list.ts";
 
 /** How long before the restore point a change may lie and still be inquired about, by default. */
 export const MARGIN_MS = 60 * 60 * 1000;

@@ -15,9 +15,9 @@ import {
   type Statement,
   type StoreLog,
   type Writer,
-} from "./postgres-connection.ts";
-import { TableStatistics } from "./postgres-statistics.ts";
-import { attempt, type Body } from "./postgres-transaction.ts";
+} from "./postgres/connection.ts";
+import { TableStatistics } from "./postgres/statistics.ts";
+import { attempt, type Body } from "./postgres/transaction.ts";
 
 export interface StoreOptions {
   /** How the application role connects. */

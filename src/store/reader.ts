@@ -6,8 +6,8 @@ import type pg from "pg";
 import { StoreUnavailable } from "../core/faults.ts";
 import type { TableName, Tables } from "../engine/ports.ts";
 import { sqlName } from "./describe.ts";
-import { Connection, type Field, isUnreachable, mayRunAgain, type Statement } from "./postgres-connection.ts";
-import { decodeRows, organizationsParameter, selectList } from "./postgres-sql.ts";
+import { Connection, type Field, isUnreachable, mayRunAgain, type Statement } from "./postgres/connection.ts";
+import { decodeRows, organizationsParameter, selectList } from "./postgres/sql.ts";
 import { tableOf } from "./tables.ts";
 import { DECODE, ENCODE } from "./values.ts";
 

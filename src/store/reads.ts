@@ -1,18 +1,19 @@
 /** Reads for answers and lists. Every one names its organization, beside row-level security; none decides about money. */
-import type { Invoice } from "../core/invoice.ts";
-import type { Entry, LedgerAccount } from "../core/ledger.ts";
-import type { FundsMovement, Website } from "../core/merchant.ts";
-import type { Payout } from "../core/payout.ts";
-import type { PayoutRequest } from "../core/request.ts";
-import type { Scheme } from "../core/routing.ts";
-import type { TimelineRows } from "../core/timeline-views.ts";
-import type { KindTotal } from "../core/views.ts";
+
+import type { Entry, LedgerAccount } from "../core/money/ledger.ts";
+import type { Invoice } from "../core/order/invoice.ts";
+import type { Payout } from "../core/order/payout.ts";
+import type { PayoutRequest } from "../core/order/request.ts";
+import type { FundsMovement, Website } from "../core/setup/merchant.ts";
+import type { Scheme } from "../core/setup/routing.ts";
+import type { KindTotal } from "../core/views/orders.ts";
+import type { TimelineRows } from "../core/views/timeline.ts";
 import type { ApiKey, History, Locator, Organization, TableName, Tables } from "../engine/ports.ts";
 import { sqlName } from "./describe.ts";
 import type { Parameter, Reader } from "./reader.ts";
-import { type NamedRows, namesOf } from "./reads-events.ts";
-import { type Gates, readGates } from "./reads-gates.ts";
-import { type Gauges, readGauges } from "./reads-gauges.ts";
+import { type NamedRows, namesOf } from "./reads/events.ts";
+import { type Gates, readGates } from "./reads/gates.ts";
+import { type Gauges, readGauges } from "./reads/gauges.ts";
 import {
   type Counter,
   LISTS,
@@ -21,8 +22,8 @@ import {
   listKeys,
   type PlainList,
   type PlainTable,
-} from "./reads-lists.ts";
-import { readTimeline, type TimelineScope } from "./reads-timeline.ts";
+} from "./reads/lists.ts";
+import { readTimeline, type TimelineScope } from "./reads/timeline.ts";
 import { tableOf } from "./tables.ts";
 
 /** A condition of a list: a column has one of the values, or lies in one of the ranges (inclusive, milliseconds). */

@@ -19,8 +19,8 @@ import {
   time,
   uuid,
 } from "./describe.ts";
-import { entry, history, invoice, ledgerAccount, payout, request } from "./tables-orders.ts";
-import { partSearch, recoveryCheck } from "./tables-recovery.ts";
+import { entry, history, invoice, ledgerAccount, payout, request } from "./tables/orders.ts";
+import { partSearch, recoveryCheck } from "./tables/recovery.ts";
 
 const website: Table<Tables["website"]> = {
   scope: "tenant",

@@ -11,8 +11,8 @@ import {
   SCENARIO_NAMES,
 } from "../../src/connectors/sandbox/settings.ts";
 import { CODES, COMMAND_REFUSALS, SEND, STATUSES } from "../../src/connectors/sandbox/words.ts";
-import { CURRENCIES } from "../../src/core/currency.ts";
-import { RESOLUTIONS, resolutionRow } from "../../src/core/resolution.ts";
+import { CURRENCIES } from "../../src/core/money/currency.ts";
+import { RESOLUTIONS, resolutionRow } from "../../src/core/news/resolution.ts";
 import { FORCING_FIELDS, OUTCOMES, REASONS, TEST_FIELDS } from "../../src/sandbox/outcomes.ts";
 import { COMMANDS, type CommandPlan, type ScenarioPlan } from "../../src/sandbox/plans.ts";
 import { SCENARIOS } from "../../src/sandbox/scenarios.ts";

@@ -2,14 +2,14 @@
 // way: what still proves something afterwards, and what does not.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Answer } from "../../src/core/answer.ts";
-import { advance } from "../../src/core/dispatch.ts";
-import { isAddressKept } from "../../src/core/doubt.ts";
-import { repeatPayout } from "../../src/core/moderation.ts";
-import { hear } from "../../src/core/news.ts";
-import { adopt, invoke } from "../../src/core/payout-plan.ts";
-import { canDeny, readCheck, WATCH_MS } from "../../src/core/recovery.ts";
-import { askCancel, askRevoke, openReversal } from "../../src/core/reversal.ts";
+import type { Answer } from "../../src/core/news/answer.ts";
+import { isAddressKept } from "../../src/core/news/doubt.ts";
+import { hear } from "../../src/core/news/news.ts";
+import { canDeny, readCheck, WATCH_MS } from "../../src/core/news/recovery.ts";
+import { askCancel, askRevoke, openReversal } from "../../src/core/news/reversal.ts";
+import { advance } from "../../src/core/order/dispatch.ts";
+import { repeatPayout } from "../../src/core/order/moderation.ts";
+import { adopt, invoke } from "../../src/core/order/payout-plan.ts";
 import { Telling, TRUTH } from "./stories.ts";
 
 const ABSENT: Answer = { sent: "unknown", fact: "unknown", resolution: "UNKNOWN", found: "no" };

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { renderCommands } from "../../scripts/render-commands.ts";
 import { ERRORS } from "../../src/core/errors.ts";
-import { INVOICE_STATUSES } from "../../src/core/invoice.ts";
-import { PAYOUT_STATUSES } from "../../src/core/payout.ts";
-import { DISPATCH_STATUSES } from "../../src/core/request.ts";
+import { INVOICE_STATUSES } from "../../src/core/order/invoice.ts";
+import { PAYOUT_STATUSES } from "../../src/core/order/payout.ts";
+import { DISPATCH_STATUSES } from "../../src/core/order/request.ts";
 
 /** Row by name, cell by column; the first cell of a table's head names the table. */
 function tables(text: string): ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, string>>> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CURRENCIES, exponentOf, isCurrency } from "../../src/core/currency.ts";
+import { CURRENCIES, exponentOf, isCurrency } from "../../src/core/money/currency.ts";
 import { InvariantBroken } from "../../src/core/result.ts";
 
 /** ISO 4217 List One after amendment 180, typed in from another list than the table was. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Deal, type FeeTerms, type Price, type PriceOrder, price, priceOfPaid } from "../../src/core/fee.ts";
-import { formatMajor, min, parseMajor, share } from "../../src/core/money.ts";
-import { convert, inverted, ONE, parseDecimal, type Ratio, ratio } from "../../src/core/rate.ts";
+import { type Deal, type FeeTerms, type Price, type PriceOrder, price, priceOfPaid } from "../../src/core/money/fee.ts";
+import { formatMajor, min, parseMajor, share } from "../../src/core/money/money.ts";
+import { convert, inverted, ONE, parseDecimal, type Ratio, ratio } from "../../src/core/money/rate.ts";
 import { err, InvariantBroken } from "../../src/core/result.ts";
 import { FEE_VECTORS, type FeeVector, VECTOR_RATE } from "./fee-vectors.ts";
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WALKS } from "../../src/core/facts.ts";
-import { INVOICE, INVOICE_STATUS_OF, type InvoiceStatus } from "../../src/core/invoice.ts";
-import { type Machine, machine } from "../../src/core/machine.ts";
-import { PAYOUT, PAYOUT_MEANING, type PayoutStatus } from "../../src/core/payout.ts";
-import { type DispatchStatus, PUBLIC_STATUSES, REQUEST } from "../../src/core/request.ts";
-import { FACTS, RESOLUTIONS } from "../../src/core/resolution.ts";
+import { WALKS } from "../../src/core/news/facts.ts";
+import { FACTS, RESOLUTIONS } from "../../src/core/news/resolution.ts";
+import { INVOICE, INVOICE_STATUS_OF, type InvoiceStatus } from "../../src/core/order/invoice.ts";
+import { type Machine, machine } from "../../src/core/order/machine.ts";
+import { PAYOUT, PAYOUT_MEANING, type PayoutStatus } from "../../src/core/order/payout.ts";
+import { type DispatchStatus, PUBLIC_STATUSES, REQUEST } from "../../src/core/order/request.ts";
 
 test("the machines have the statuses of the domain: 18, 14 and 13; the public request status has 5", () => {
   assert.equal(Object.keys(PAYOUT.statuses).length, 18);

@@ -1,8 +1,8 @@
 /** What must hold after every step of any story, by sums and classes only: no status of core is asked about twice. */
 import assert from "node:assert/strict";
-import { INVOICE_STATUS_OF } from "../../src/core/invoice.ts";
-import type { Evidence, Payout } from "../../src/core/payout.ts";
-import { PAYOUT_MEANING } from "../../src/core/payout.ts";
+import { INVOICE_STATUS_OF } from "../../src/core/order/invoice.ts";
+import type { Evidence, Payout } from "../../src/core/order/payout.ts";
+import { PAYOUT_MEANING } from "../../src/core/order/payout.ts";
 import type { Playing } from "./playing.ts";
 
 /** What the story is judged by, kept apart from it. */

@@ -1,8 +1,11 @@
 /** The steps of a modelled story: what providers, time and people do to it, as data that can be shrunk. */
 import fc from "fast-check";
-import { allocate } from "../../src/core/allocation.ts";
-import type { Answer } from "../../src/core/answer.ts";
-import { askForEnd, isEnded } from "../../src/core/dispatch.ts";
+import type { Answer } from "../../src/core/news/answer.ts";
+import { hear } from "../../src/core/news/news.ts";
+import type { Fact, Resolution } from "../../src/core/news/resolution.ts";
+import { askCancel, askRevoke, isCancellable, isRevocable } from "../../src/core/news/reversal.ts";
+import { allocate } from "../../src/core/order/allocation.ts";
+import { askForEnd, isEnded } from "../../src/core/order/dispatch.ts";
 import {
   acceptPartial,
   continueRequest,
@@ -13,15 +16,12 @@ import {
   takeBack,
   terminatePayout,
   type Verdict,
-} from "../../src/core/moderation.ts";
-import { hear } from "../../src/core/news.ts";
-import type { Payout } from "../../src/core/payout.ts";
-import { PAYOUT_MEANING } from "../../src/core/payout.ts";
-import { publicStatus } from "../../src/core/request.ts";
-import type { Fact, Resolution } from "../../src/core/resolution.ts";
-import { askCancel, askRevoke, isCancellable, isRevocable } from "../../src/core/reversal.ts";
-import { settleIncident } from "../../src/core/settlement.ts";
-import { type Draft, patchInvoice, patchRequest, wakePayout } from "../../src/core/story.ts";
+} from "../../src/core/order/moderation.ts";
+import type { Payout } from "../../src/core/order/payout.ts";
+import { PAYOUT_MEANING } from "../../src/core/order/payout.ts";
+import { publicStatus } from "../../src/core/order/request.ts";
+import { settleIncident } from "../../src/core/order/settlement.ts";
+import { type Draft, patchInvoice, patchRequest, wakePayout } from "../../src/core/order/story.ts";
 import type { Playing } from "./playing.ts";
 import { TRUTH } from "./stories.ts";
 

@@ -4,13 +4,13 @@
  */
 import { parseArgs } from "node:util";
 import fc from "fast-check";
-import type { Answer } from "../../src/core/answer.ts";
-import { moveName } from "../../src/core/machine.ts";
-import type { Evidence, Payout } from "../../src/core/payout.ts";
-import { PAYOUT, PAYOUT_MEANING } from "../../src/core/payout.ts";
-import { ratio } from "../../src/core/rate.ts";
-import { REQUEST } from "../../src/core/request.ts";
-import type { Fact } from "../../src/core/resolution.ts";
+import { ratio } from "../../src/core/money/rate.ts";
+import type { Answer } from "../../src/core/news/answer.ts";
+import type { Fact } from "../../src/core/news/resolution.ts";
+import { moveName } from "../../src/core/order/machine.ts";
+import type { Evidence, Payout } from "../../src/core/order/payout.ts";
+import { PAYOUT, PAYOUT_MEANING } from "../../src/core/order/payout.ts";
+import { REQUEST } from "../../src/core/order/request.ts";
 import { wholeNumber } from "../support/options.ts";
 import { judge, type Model, newModel } from "./model-rules.ts";
 import { actOn, answerOf, callBack, percentIn, type Step, step } from "./model-steps.ts";

@@ -2,8 +2,9 @@
 // layers, the balances, and what is sent again.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { allocate } from "../../src/core/allocation.ts";
-import { askForEnd } from "../../src/core/dispatch.ts";
+import { ratio } from "../../src/core/money/rate.ts";
+import { allocate } from "../../src/core/order/allocation.ts";
+import { askForEnd } from "../../src/core/order/dispatch.ts";
 import {
   acceptPartial,
   continueRequest,
@@ -13,11 +14,10 @@ import {
   takeBack,
   terminatePayout,
   type Verdict,
-} from "../../src/core/moderation.ts";
-import { MAX_PARTS } from "../../src/core/parts.ts";
-import { ratio } from "../../src/core/rate.ts";
-import { settleIncident } from "../../src/core/settlement.ts";
-import { patchRequest, wakePayout } from "../../src/core/story.ts";
+} from "../../src/core/order/moderation.ts";
+import { MAX_PARTS } from "../../src/core/order/parts.ts";
+import { settleIncident } from "../../src/core/order/settlement.ts";
+import { patchRequest, wakePayout } from "../../src/core/order/story.ts";
 import { Playing } from "./playing.ts";
 import { FIVE_PERCENT, type OrderOptions, TRUTH } from "./stories.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { CURRENCIES } from "../../src/core/currency.ts";
+import { CURRENCIES } from "../../src/core/money/currency.ts";
 import {
   divide,
   formatMajor,
@@ -14,7 +14,7 @@ import {
   type Rounding,
   readDecimal,
   share,
-} from "../../src/core/money.ts";
+} from "../../src/core/money/money.ts";
 import { err, InvariantBroken, ok } from "../../src/core/result.ts";
 
 const RUNS = { numRuns: 1000 };

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Capacity, cut, MAX_PARTS } from "../../src/core/parts.ts";
-import { ratio } from "../../src/core/rate.ts";
+import { ratio } from "../../src/core/money/rate.ts";
+import { type Capacity, cut, MAX_PARTS } from "../../src/core/order/parts.ts";
 import { FIVE_PERCENT, Telling } from "./stories.ts";
 
 const capacity: fc.Arbitrary<Capacity> = fc

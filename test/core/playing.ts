@@ -2,15 +2,15 @@
  * An order that lives: beside core's decisions what the engine does between them. Wake-ups come due, leases are taken
  * and run out, calls are answered or lost, people act. No database, no network.
  */
-import type { Answer } from "../../src/core/answer.ts";
-import { askForEnd, isEnded } from "../../src/core/dispatch.ts";
-import { endUnpaid } from "../../src/core/facts.ts";
-import { endStatus, hear, type News } from "../../src/core/news.ts";
-import type { Operation, Payout } from "../../src/core/payout.ts";
-import { invoke, type World } from "../../src/core/payout-plan.ts";
-import type { Resolution } from "../../src/core/resolution.ts";
-import { abandonReversal, openReversal } from "../../src/core/reversal.ts";
-import { type Draft, movePayout, patchPayout, payoutOf, reopen } from "../../src/core/story.ts";
+import type { Answer } from "../../src/core/news/answer.ts";
+import { endUnpaid } from "../../src/core/news/facts.ts";
+import { endStatus, hear, type News } from "../../src/core/news/news.ts";
+import type { Resolution } from "../../src/core/news/resolution.ts";
+import { abandonReversal, openReversal } from "../../src/core/news/reversal.ts";
+import { askForEnd, isEnded } from "../../src/core/order/dispatch.ts";
+import type { Operation, Payout } from "../../src/core/order/payout.ts";
+import { invoke, type World } from "../../src/core/order/payout-plan.ts";
+import { type Draft, movePayout, patchPayout, payoutOf, reopen } from "../../src/core/order/story.ts";
 import { Telling, TRUTH } from "./stories.ts";
 
 /** What a call came to. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Rounding } from "../../src/core/money.ts";
+import type { Rounding } from "../../src/core/money/money.ts";
 import {
   convert,
   customerRate,
@@ -13,7 +13,7 @@ import {
   type Ratio,
   ratio,
   subtract,
-} from "../../src/core/rate.ts";
+} from "../../src/core/money/rate.ts";
 import { err, InvariantBroken, ok } from "../../src/core/result.ts";
 
 const RUNS = { numRuns: 1000 };

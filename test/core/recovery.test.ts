@@ -1,10 +1,8 @@
 // Method: the rules of recovery, case by case: who is asked, what an answer proves, when the gate may be opened.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Answer } from "../../src/core/answer.ts";
 import { providerReference } from "../../src/core/ids.ts";
-import { MAX_PARTS } from "../../src/core/parts.ts";
-import type { Payout } from "../../src/core/payout.ts";
+import type { Answer } from "../../src/core/news/answer.ts";
 import {
   advance,
   askAgainTime,
@@ -24,7 +22,9 @@ import {
   searchesOf,
   WATCH_MS,
   whyNotOpen,
-} from "../../src/core/recovery.ts";
+} from "../../src/core/news/recovery.ts";
+import { MAX_PARTS } from "../../src/core/order/parts.ts";
+import type { Payout } from "../../src/core/order/payout.ts";
 
 const EPOCH = 1_795_000_000;
 const LOST_END = EPOCH * 1_000;

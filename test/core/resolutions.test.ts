@@ -1,13 +1,13 @@
 // Method: every resolution is met by every sub-operation of a payout. What must follow is written here by hand, from
-// the rules of docs/domain.md (Resolution); nothing of it is taken from the table in src/core/resolution.ts.
+// the rules of docs/domain.md (Resolution); nothing of it is taken from the table in src/core/news/resolution.ts.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { allocate } from "../../src/core/allocation.ts";
-import { processPayout, repeatPayout } from "../../src/core/moderation.ts";
-import { invoke } from "../../src/core/payout-plan.ts";
-import { RESOLUTIONS, type Resolution } from "../../src/core/resolution.ts";
-import { askCancel, askRevoke, openReversal } from "../../src/core/reversal.ts";
-import { patchRequest } from "../../src/core/story.ts";
+import { RESOLUTIONS, type Resolution } from "../../src/core/news/resolution.ts";
+import { askCancel, askRevoke, openReversal } from "../../src/core/news/reversal.ts";
+import { allocate } from "../../src/core/order/allocation.ts";
+import { processPayout, repeatPayout } from "../../src/core/order/moderation.ts";
+import { invoke } from "../../src/core/order/payout-plan.ts";
+import { patchRequest } from "../../src/core/order/story.ts";
 import { Telling, TRUTH } from "./stories.ts";
 
 /** What a definitive no at the door says about the order: ask; another route; or nothing helps. */

@@ -2,9 +2,9 @@
 // all layers and the balances, whichever way the provider answers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { refund } from "../../src/core/moderation.ts";
-import { ratio } from "../../src/core/rate.ts";
-import { askCancel, askRevoke } from "../../src/core/reversal.ts";
+import { ratio } from "../../src/core/money/rate.ts";
+import { askCancel, askRevoke } from "../../src/core/news/reversal.ts";
+import { refund } from "../../src/core/order/moderation.ts";
 import { Playing } from "./playing.ts";
 import { FIVE_PERCENT, type OrderOptions } from "./stories.ts";
 

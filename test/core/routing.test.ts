@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Candidate, type Route, type RoutingLeaf, route, routesOf } from "../../src/core/routing.ts";
+import { type Candidate, type Route, type RoutingLeaf, route, routesOf } from "../../src/core/setup/routing.ts";
 
 function candidate(id: string, change: Partial<Route> = {}, more: Partial<Omit<Candidate, "route">> = {}): Candidate {
   const base: Route = {

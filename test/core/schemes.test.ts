@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { rateFor, termsFor } from "../../src/core/commerce.ts";
-import { type Known, readScheme, routesNamed } from "../../src/core/schemes.ts";
+import { rateFor, termsFor } from "../../src/core/setup/commerce.ts";
+import { type Known, readScheme, routesNamed } from "../../src/core/setup/schemes.ts";
 
 const known: Known = {
   serviceCurrency: (code) => ({ card_usd: "USD", card_jpy: "JPY" })[code] ?? null,

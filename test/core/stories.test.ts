@@ -1,9 +1,9 @@
 // Method: an order is told step by step; what is expected is the statuses of all layers and the balances afterwards.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ratio } from "../../src/core/rate.ts";
-import { RESOLUTIONS, type Resolution } from "../../src/core/resolution.ts";
-import { settleIncident } from "../../src/core/settlement.ts";
+import { ratio } from "../../src/core/money/rate.ts";
+import { RESOLUTIONS, type Resolution } from "../../src/core/news/resolution.ts";
+import { settleIncident } from "../../src/core/order/settlement.ts";
 import { FIVE_PERCENT, Telling } from "./stories.ts";
 
 const HOLD = { "available:web:USD": -10_500n, "reserved:web:USD": 10_500n };

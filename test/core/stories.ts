@@ -1,17 +1,18 @@
 /** Stories for tests of core: an order of 100 USD, decided without a database. */
-import type { Answer } from "../../src/core/answer.ts";
-import { advance } from "../../src/core/dispatch.ts";
-import type { SendTruth } from "../../src/core/doubt.ts";
-import { type FeeTerms, price } from "../../src/core/fee.ts";
-import { freezeTerms, type Invoice } from "../../src/core/invoice.ts";
-import * as ledger from "../../src/core/ledger.ts";
-import { hear, type News } from "../../src/core/news.ts";
-import type { Operation, Payout } from "../../src/core/payout.ts";
-import { invoke, type World } from "../../src/core/payout-plan.ts";
-import { ONE, type Ratio, ratio } from "../../src/core/rate.ts";
-import type { PayoutRequest } from "../../src/core/request.ts";
-import { type Candidate, capacitiesOf, route, routeOnly } from "../../src/core/routing.ts";
-import { begin, type Draft, type Item, keepsWake, reopen } from "../../src/core/story.ts";
+
+import { type FeeTerms, price } from "../../src/core/money/fee.ts";
+import * as ledger from "../../src/core/money/ledger.ts";
+import { ONE, type Ratio, ratio } from "../../src/core/money/rate.ts";
+import type { Answer } from "../../src/core/news/answer.ts";
+import type { SendTruth } from "../../src/core/news/doubt.ts";
+import { hear, type News } from "../../src/core/news/news.ts";
+import { advance } from "../../src/core/order/dispatch.ts";
+import { freezeTerms, type Invoice } from "../../src/core/order/invoice.ts";
+import type { Operation, Payout } from "../../src/core/order/payout.ts";
+import { invoke, type World } from "../../src/core/order/payout-plan.ts";
+import type { PayoutRequest } from "../../src/core/order/request.ts";
+import { begin, type Draft, type Item, keepsWake, reopen } from "../../src/core/order/story.ts";
+import { type Candidate, capacitiesOf, route, routeOnly } from "../../src/core/setup/routing.ts";
 
 export const TRUTH: SendTruth = {
   leaseMs: 15_000,

@@ -6,8 +6,8 @@ import {
   PAYOUT_STATUSES,
   type Payout,
   type PayoutStatus,
-} from "../../src/core/payout.ts";
-import type { PayoutRequest } from "../../src/core/request.ts";
+} from "../../src/core/order/payout.ts";
+import type { PayoutRequest } from "../../src/core/order/request.ts";
 import { InvariantBroken } from "../../src/core/result.ts";
 import {
   Exact,
@@ -18,7 +18,7 @@ import {
   type Shown,
   timeText,
   trialBalanceView,
-} from "../../src/core/views.ts";
+} from "../../src/core/views/orders.ts";
 
 const TIME = Date.UTC(2026, 10, 21, 12);
 

@@ -1,6 +1,6 @@
 /** Every resolution that a provider can give for refusing an order, and what it does to the next attempt. */
 import assert from "node:assert/strict";
-import { RESOLUTIONS, type Resolution, resolutionRow } from "../../src/core/resolution.ts";
+import { RESOLUTIONS, type Resolution, resolutionRow } from "../../src/core/news/resolution.ts";
 import { type Case, payout } from "./cases.ts";
 import type { Stage } from "./stage.ts";
 

@@ -1,10 +1,11 @@
 /** What a run has shown of the domain, against the tables of the code. */
-import { INVOICE } from "../../src/core/invoice.ts";
-import type { Machine } from "../../src/core/machine.ts";
-import { moveName } from "../../src/core/machine.ts";
-import { PAYOUT } from "../../src/core/payout.ts";
-import { PUBLIC_STATUSES, REQUEST } from "../../src/core/request.ts";
-import { RESOLUTIONS } from "../../src/core/resolution.ts";
+
+import { RESOLUTIONS } from "../../src/core/news/resolution.ts";
+import { INVOICE } from "../../src/core/order/invoice.ts";
+import type { Machine } from "../../src/core/order/machine.ts";
+import { moveName } from "../../src/core/order/machine.ts";
+import { PAYOUT } from "../../src/core/order/payout.ts";
+import { PUBLIC_STATUSES, REQUEST } from "../../src/core/order/request.ts";
 import { storyOf, type Told } from "./feed.ts";
 
 /** One line of the table: what there is, and what of it was seen. */

@@ -2,7 +2,7 @@
 // an order is under way; the clock and both providers are in the test's hand.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WATCH_MS } from "../../src/core/recovery.ts";
+import { WATCH_MS } from "../../src/core/news/recovery.ts";
 import { type ActOrder, moderate } from "../../src/engine/commands/moderation.ts";
 import { changeProviderAccount, type ProviderAccountOrder } from "../../src/engine/commands/provider-accounts.ts";
 import { moveProviderAccount } from "../../src/engine/commands/settings.ts";

@@ -1,7 +1,7 @@
 // Method: an engine with the clock in the test's hand; a provider's message comes before the payout that it is about.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Answer } from "../../src/core/answer.ts";
+import type { Answer } from "../../src/core/news/answer.ts";
 import { createAllocation } from "../../src/engine/commands/allocations.ts";
 import { hearCallback } from "../../src/engine/commands/callback.ts";
 import { openGate, shutGate } from "../../src/engine/commands/gates.ts";

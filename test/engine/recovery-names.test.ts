@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TRUTH } from "../../src/connectors/sandbox/truth.ts";
 import { providerReference } from "../../src/core/ids.ts";
-import { WATCH_MS } from "../../src/core/recovery.ts";
+import { WATCH_MS } from "../../src/core/news/recovery.ts";
 import { postRequest } from "../../src/engine/commands/request-verbs.ts";
 import { changeWebsite } from "../../src/engine/commands/websites.ts";
 import { BOOK, House, says } from "./house.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TRUTH } from "../../src/connectors/sandbox/truth.ts";
 import { providerReference } from "../../src/core/ids.ts";
-import { MAX_PARTS } from "../../src/core/parts.ts";
+import { MAX_PARTS } from "../../src/core/order/parts.ts";
 import { createAllocation, processAllocations } from "../../src/engine/commands/allocations.ts";
 import { terminateInvoice } from "../../src/engine/commands/invoices.ts";
 import { moderate } from "../../src/engine/commands/moderation.ts";

@@ -2,7 +2,7 @@
 // asked before anything is sent, and what the answers lead to.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WATCH_MS } from "../../src/core/recovery.ts";
+import { WATCH_MS } from "../../src/core/news/recovery.ts";
 import { terminateInvoice } from "../../src/engine/commands/invoices.ts";
 import { moderate } from "../../src/engine/commands/moderation.ts";
 import { BOOK, House, says } from "./house.ts";

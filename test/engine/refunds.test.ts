@@ -2,7 +2,7 @@
 // has the hold, the second one stands in suspense.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Answer } from "../../src/core/answer.ts";
+import type { Answer } from "../../src/core/news/answer.ts";
 import { hearCallback } from "../../src/engine/commands/callback.ts";
 import { moderate } from "../../src/engine/commands/moderation.ts";
 import { BOOK, House } from "./house.ts";

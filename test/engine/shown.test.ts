@@ -2,7 +2,7 @@
 // in no table, or as another one, and then says that it has never heard of it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Answer } from "../../src/core/answer.ts";
+import type { Answer } from "../../src/core/news/answer.ts";
 import { hearCallback } from "../../src/engine/commands/callback.ts";
 import { moderate } from "../../src/engine/commands/moderation.ts";
 import type { HttpOutcome } from "../../src/engine/ports.ts";

@@ -1,10 +1,15 @@
 /** Allocations of bare payout requests: given by a person, started by a person, seen as the public contract has them. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { ALLOCATION_STATUSES, allocationStatus, PAYOUT_STATUSES, type PayoutStatus } from "../../src/core/payout.ts";
-import { DISPATCH_STATUSES, type PayoutRequest, PUBLIC_STATUSES, publicStatus } from "../../src/core/request.ts";
+import {
+  ALLOCATION_STATUSES,
+  allocationStatus,
+  PAYOUT_STATUSES,
+  type PayoutStatus,
+} from "../../src/core/order/payout.ts";
+import { DISPATCH_STATUSES, type PayoutRequest, PUBLIC_STATUSES, publicStatus } from "../../src/core/order/request.ts";
 import { openReader } from "../../src/store/reader.ts";
-import { ALLOCATION_STATUS_SQL, PUBLIC_STATUS_SQL } from "../../src/store/reads-words.ts";
+import { ALLOCATION_STATUS_SQL, PUBLIC_STATUS_SQL } from "../../src/store/reads/words.ts";
 import { type Ask, type Json, openWorld, PUBLIC_URL, type Reply, said, type World } from "../support/world.ts";
 
 let world: World;

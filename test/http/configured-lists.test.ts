@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Client } from "pg";
-import { EVENT_TYPES } from "../../src/core/events.ts";
+import { EVENT_TYPES } from "../../src/core/views/events.ts";
 import { ENDPOINTS } from "../../src/http/app.ts";
 import { type Json, openWorld, type Reply, said, type World } from "../support/world.ts";
 

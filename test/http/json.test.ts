@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { MAX_DEPTH, MalformedJson } from "../../src/core/json.ts";
-import { Exact } from "../../src/core/views.ts";
+import { Exact } from "../../src/core/views/orders.ts";
 import { faultsOf, readBody, withoutFaulty } from "../../src/http/body.ts";
 import { decimalText, parseJson, writeJson } from "../../src/http/json.ts";
 import { Refused } from "../../src/http/problem.ts";

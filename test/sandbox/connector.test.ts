@@ -8,7 +8,7 @@ import type { Account, Answer, HttpDraft, PayoutOrder, PayoutQuery } from "../..
 import { sandbox as connector } from "../../src/connectors/sandbox/connector.ts";
 import { OUTCOME_RESOLUTIONS, SCENARIO_NAMES } from "../../src/connectors/sandbox/settings.ts";
 import { SEND } from "../../src/connectors/sandbox/words.ts";
-import { resolutionRow } from "../../src/core/resolution.ts";
+import { resolutionRow } from "../../src/core/news/resolution.ts";
 import { openSandbox, type Sandbox } from "../../src/sandbox/server.ts";
 import { ask, book, freshFolder, openReceiver, type Receiver, SECRET, setControl, until } from "./client.ts";
 

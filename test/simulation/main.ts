@@ -6,10 +6,10 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { wholeNumber } from "../support/options.ts";
+import { LEAST_STEPS, shortages } from "./judges/sometimes.ts";
+import { add, list, noTotals, print, printFound } from "./judges/totals.ts";
 import { seedsFrom, simulateMany } from "./pool.ts";
 import { simulate } from "./simulate.ts";
-import { LEAST_STEPS, shortages } from "./sometimes.ts";
-import { add, list, noTotals, print, printFound } from "./totals.ts";
 
 function readOptions(): { seeds: number; from: number; workers: number; seed: number | null } {
   const { values } = parseArgs({

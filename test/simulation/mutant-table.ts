@@ -41,7 +41,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "no_wait_window",
     rule: "NOT_FOUND counts only when it was asked after the wait window.",
     isEssential: true,
-    file: "src/core/news.ts",
+    file: "src/core/news/news.ts",
     find: "askedTime > payout.lastLeaveTime + truth.waitWindowMs;",
     replace: "askedTime > payout.lastLeaveTime;",
   },
@@ -55,7 +55,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "window_from_first_send",
     rule: "The wait window begins with the last instant at which a request could have left.",
-    file: "src/core/news.ts",
+    file: "src/core/news/news.ts",
     find: "askedTime > payout.lastLeaveTime + truth.waitWindowMs;",
     replace: "askedTime > (payout.firstSendTime ?? 0) + truth.waitWindowMs;",
   },
@@ -63,7 +63,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "not_found_is_no",
     rule: "NOT_FOUND is no evidence by itself.",
     isEssential: true,
-    file: "src/core/news.ts",
+    file: "src/core/news/news.ts",
     find: "if (isUndecided && isAfterWindow && truth.isInquiryComplete) {",
     replace: "if (isUndecided) {",
   },
@@ -71,7 +71,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "cascade_on_timeout",
     rule: "A lost answer is not a no: the status stays, the inquiry decides.",
     isEssential: true,
-    file: "src/core/news.ts",
+    file: "src/core/news/news.ts",
     find: "hearUnsure(draft, payout.id, news, truth);",
     replace: `if (news.operation === "invoke" && payout.status === "INVOKING") {
       endUnpaid(draft, payout.id, "INVOKE_FAILED", "D1");
@@ -95,7 +95,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "new_reference_on_retry",
     rule: "A request that is sent again keeps its reference.",
     isEssential: true,
-    file: "src/core/payout-plan.ts",
+    file: "src/core/order/payout-plan.ts",
     find: "    sends: payout.sends + 1,",
     replace:
       '    sends: payout.sends + 1, reference: isFirst ? payout.reference : payout.reference.slice(0, -1) + "a",',
@@ -131,7 +131,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "sent_given_back_on_unknown",
     rule: "What was sent stays in flight while its outcome is unknown.",
-    file: "src/core/doubt.ts",
+    file: "src/core/news/doubt.ts",
     find: "const since = payoutOf(draft, id).flaggedTime ?? draft.now;",
     replace: "const since = payoutOf(draft, id).flaggedTime ?? draft.now;\n  if (isSend) endFlight(draft, id);",
     append: 'import { endFlight } from "./settlement.ts";\n',
@@ -139,7 +139,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "no_evidence_kept",
     rule: "An unpaid end has its evidence.",
-    file: "src/core/facts.ts",
+    file: "src/core/news/facts.ts",
     find: "patchPayout(draft, id, { evidence });",
     replace: "payoutOf(draft, id);",
   },
@@ -182,21 +182,21 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "sent_posted_again",
     rule: "Sent is posted once, however often a request is put off.",
-    file: "src/core/payout-plan.ts",
+    file: "src/core/order/payout-plan.ts",
     find: "if (isFirst) draft.postings.push(ledger.sent(",
     replace: "draft.postings.push(ledger.sent(",
   },
   {
     name: "nobody_asks_again",
     rule: "Whatever is not final has a wake-up.",
-    file: "src/core/doubt.ts",
+    file: "src/core/news/doubt.ts",
     find: "wakePayout(draft, id, draft.now + inquiryDelayMs(truth.inquiryScheduleMs, payout.inquiries));",
     replace: "wakePayout(draft, id, null);",
   },
   {
     name: "settled_while_unknown",
     rule: "A request does not end while the outcome of a payout is unknown.",
-    file: "src/core/dispatch.ts",
+    file: "src/core/order/dispatch.ts",
     find: "if (draft.payouts.some(isPlannedOrOpen)) follow(draft);",
     replace:
       "if (draft.payouts.some((payout) => isPlannedOrOpen(payout) && !payout.moderationRequired)) follow(draft);",
@@ -205,7 +205,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "hold_released_on_unknown",
     rule: "The hold stays while the outcome of a payout is unknown.",
     isEssential: true,
-    file: "src/core/dispatch.ts",
+    file: "src/core/order/dispatch.ts",
     find: 'walkTo(draft, waits ? "PENDING" : "DISPATCHING");',
     replace: `walkTo(draft, waits ? "PENDING" : "DISPATCHING");
   if (draft.payouts.some((payout) => payout.moderationRequired)) closeHold(draft);`,
@@ -214,14 +214,14 @@ export const MUTANTS: readonly Mutant[] = [
     name: "amounts_not_compared",
     rule: "An answer about another amount is not about our order.",
     isEssential: true,
-    file: "src/core/facts.ts",
+    file: "src/core/news/facts.ts",
     find: 'if (echo.amountMinor !== undefined && echo.amountMinor !== payout.amountMinor) wrong.push("amount");',
     replace: "",
   },
   {
     name: "older_news_taken",
     rule: "News that is older than what is known changes nothing.",
-    file: "src/core/facts.ts",
+    file: "src/core/news/facts.ts",
     find: "return answer.sequence !== undefined && payout.factSequence !== null && answer.sequence <= payout.factSequence;",
     replace: "return false;",
   },
@@ -242,7 +242,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "lost_revoke_is_done",
     rule: "A revoke whose answer is lost is not taken as done.",
-    file: "src/core/reversal.ts",
+    file: "src/core/news/reversal.ts",
     find: "hearUnsure(draft, id, unsure, truth);",
     replace: `if (unsure.operation === "revoke") {
     endUnpaid(draft, id, "REVOKED", "D2");
@@ -254,7 +254,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "cancel_repeated_after_loss",
     rule: "A cancel whose answer is lost is asked about, not sent again.",
-    file: "src/core/reversal.ts",
+    file: "src/core/news/reversal.ts",
     find: 'patchPayout(draft, id, { reversal: "unknown", reversalTime: Math.min(reversalTime ?? draft.now, draft.now) });',
     replace: `patchPayout(draft, id, { reversal: "due", reversalTime });
   if (unsure.operation === "cancel") {
@@ -273,14 +273,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "reroute_after_plain_revoke",
     rule: "What a person has revoked goes by another route only where that was said.",
-    file: "src/core/parts.ts",
+    file: "src/core/order/parts.ts",
     find: 'return last.afterRevoke === "reroute";',
     replace: "return true;",
   },
   {
     name: "split_exceeds_amount",
     rule: "The parts of an order are no more than the order.",
-    file: "src/core/dispatch.ts",
+    file: "src/core/order/dispatch.ts",
     find: "carve(draft, world, { part: nextPart(draft.payouts), attempt: 1, amountMinor: freshMinor });",
     replace: `carve(draft, world, {
     part: nextPart(draft.payouts),
@@ -291,7 +291,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "revived_payout_ignored",
     rule: "A payout that is paid after its end is paid.",
-    file: "src/core/facts.ts",
+    file: "src/core/news/facts.ts",
     find: "  PROCESS_FAILED: LATE_WALKS,",
     replace: "  PROCESS_FAILED: {},",
   },
@@ -299,7 +299,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "no_recovery_mode",
     rule: "After a restore nothing leaves before the providers were asked about it.",
     isEssential: true,
-    file: "src/core/recovery.ts",
+    file: "src/core/news/recovery.ts",
     find: "return lostEnd !== null && payout.createdTime < lostEnd + WATCH_MS;",
     replace: "return false;",
   },
@@ -328,7 +328,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "old_reference_repeated",
     rule: "A reference is not repeated near the end of the time for which the provider knows it.",
-    file: "src/core/moderation.ts",
+    file: "src/core/order/moderation.ts",
     find: "const isOld = truth.retentionMs === null || draft.now - firstSendTime > (truth.retentionMs * 8) / 10;",
     replace: "const isOld = truth.retentionMs === null;",
   },

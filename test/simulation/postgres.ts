@@ -5,8 +5,8 @@
  */
 import { parseArgs } from "node:util";
 import { wholeNumber } from "../support/options.ts";
-import { postgresStore } from "./postgres-store.ts";
 import { type Report, simulate } from "./simulate.ts";
+import { postgresStore } from "./world/postgres-store.ts";
 
 /** The same seed on both stores. */
 export async function simulateOnBoth(seed: number): Promise<{ readonly memory: Report; readonly postgres: Report }> {

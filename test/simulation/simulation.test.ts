@@ -1,14 +1,14 @@
 import { deepEqual, equal, notEqual, ok } from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Connector } from "../../src/connectors/contract.ts";
-import { gullible, hasty, impatient } from "./broken.ts";
-import { FAULTS } from "./plan.ts";
+import { LEAST_STEPS, shortages } from "./judges/sometimes.ts";
+import type { Verdict } from "./judges/tally.ts";
+import { add, noTotals } from "./judges/totals.ts";
 import { seedsFrom, simulateMany } from "./pool.ts";
 import { simulateOnBoth } from "./postgres.ts";
+import { gullible, hasty, impatient } from "./provider/broken.ts";
 import { type Report, simulate } from "./simulate.ts";
-import { LEAST_STEPS, shortages } from "./sometimes.ts";
-import type { Verdict } from "./tally.ts";
-import { add, noTotals } from "./totals.ts";
+import { FAULTS } from "./world/plan.ts";
 
 const SEEDS = 500;
 /** Two cores are shared by all tiers. */

@@ -2,10 +2,10 @@
 // all constraints out of the way, does what no code of ours can do, on a copy of the book. The audit must find it.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { type AccountKind, balanceAfter, type LedgerAccount } from "../../src/core/ledger.ts";
-import { countedMinor, PAYOUT_STATUSES, type Payout } from "../../src/core/payout.ts";
+import { type AccountKind, balanceAfter, type LedgerAccount } from "../../src/core/money/ledger.ts";
+import { countedMinor, PAYOUT_STATUSES, type Payout } from "../../src/core/order/payout.ts";
+import { COUNTED, CREDIT_KINDS } from "../../src/store/audit/scope.ts";
 import { AUDIT_CHECKS, type Auditor, type AuditReport } from "../../src/store/audit.ts";
-import { COUNTED, CREDIT_KINDS } from "../../src/store/audit-scope.ts";
 import { type AuditedBook, breachesOf, openAuditedBook, withOwner } from "../support/audited-book.ts";
 import { CASES, CATALOGUE_CASES } from "./audit-cases.ts";
 

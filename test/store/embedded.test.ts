@@ -8,8 +8,8 @@ import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Client, type ClientConfig } from "pg";
+import { isPostmasterOf, isRunning, withStartLock } from "../../src/store/embedded/process.ts";
 import { type Embedded, type EmbeddedOptions, startEmbedded } from "../../src/store/embedded.ts";
-import { isPostmasterOf, isRunning, withStartLock } from "../../src/store/embedded-process.ts";
 
 const isRoot = process.geteuid?.() === 0;
 const mayTry = isRoot && process.platform === "linux";

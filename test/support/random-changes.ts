@@ -14,8 +14,8 @@ import {
   staleName,
 } from "../../src/store/describe.ts";
 import { privilegesOf } from "../../src/store/schema.ts";
+import { MOVE_NAMES } from "../../src/store/tables/orders.ts";
 import { TABLE_NAMES, tableOf } from "../../src/store/tables.ts";
-import { MOVE_NAMES } from "../../src/store/tables-orders.ts";
 
 /** Mulberry32: small, seeded, good enough to shuffle test data. */
 export class Dice {

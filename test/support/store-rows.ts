@@ -1,6 +1,6 @@
 /** Rows for tests of the store, filled with what does not matter there. */
-import type { LedgerAccount } from "../../src/core/ledger.ts";
-import type { Customer, Website } from "../../src/core/merchant.ts";
+import type { LedgerAccount } from "../../src/core/money/ledger.ts";
+import type { Customer, Website } from "../../src/core/setup/merchant.ts";
 import type { Changes, Organization, OrganizationLock, Store, Work } from "../../src/engine/ports.ts";
 
 export const T = Date.UTC(2026, 10, 21, 2, 0, 0, 123);

@@ -4,8 +4,8 @@ import type { SourceFile } from "./scan.ts";
 
 /** The first row whose start fits a path names its layer. */
 const LAYERS = [
-  ["src/core/money.ts", "money"],
-  ["src/core/currency.ts", "money"],
+  ["src/core/money/money.ts", "money"],
+  ["src/core/money/currency.ts", "money"],
   ["src/core/result.ts", "money"],
   ["src/core/ids.ts", "ids"],
   ["src/core/", "core"],

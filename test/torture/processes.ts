@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { probe, readRecord } from "../../src/sandbox/pid-file.ts";
-import { isPostmasterOf } from "../../src/store/embedded-process.ts";
+import { isPostmasterOf } from "../../src/store/embedded/process.ts";
 
 const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const STOP_LIMIT_MS = 40_000;

@@ -1,7 +1,7 @@
 /** The connector of the sandbox provider: the model for the others. */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
-import { formatMajor, parseMajor } from "../../core/money.ts";
-import type { Fact, Resolution } from "../../core/resolution.ts";
+import { formatMajor, parseMajor } from "../../core/money/money.ts";
+import type { Fact, Resolution } from "../../core/news/resolution.ts";
 import type {
   Account,
   Answer,

@@ -1,5 +1,5 @@
 /** What a sandbox account and a sandbox payee are described by, and the services: one per currency. */
-import { CURRENCIES } from "../../core/currency.ts";
+import { CURRENCIES } from "../../core/money/currency.ts";
 import type { FieldDescription, ServiceDescription } from "../contract.ts";
 
 /** What the provider can be told to do with an order. */

@@ -1,5 +1,5 @@
 /** The sandbox provider's words in ours. What is in no table here is unknown: it proves nothing. */
-import type { Fact, Resolution } from "../../core/resolution.ts";
+import type { Fact, Resolution } from "../../core/news/resolution.ts";
 
 export const STATUSES: Readonly<Record<string, Fact>> = {
   accepted: "accepted",

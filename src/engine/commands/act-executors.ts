@@ -1,7 +1,10 @@
 /** What each act does to a story, or why it cannot be done now. */
 import type { StoryAct } from "../../core/acts.ts";
-import { isEnded } from "../../core/dispatch.ts";
 import { type ErrorCode, invalid, type Refusal, refusal } from "../../core/errors.ts";
+import { parseMajor } from "../../core/money/money.ts";
+import { isFromBefore, needsChecks } from "../../core/news/recovery.ts";
+import { askCancel, askRevoke, isCancellable, isRevocable } from "../../core/news/reversal.ts";
+import { isEnded } from "../../core/order/dispatch.ts";
 import {
   type ActObstacle,
   acceptPartial,
@@ -14,14 +17,11 @@ import {
   takeBack,
   terminatePayout,
   type Verdict,
-} from "../../core/moderation.ts";
-import { parseMajor } from "../../core/money.ts";
-import { type AfterRevoke, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
-import { isFromBefore, needsChecks } from "../../core/recovery.ts";
+} from "../../core/order/moderation.ts";
+import { type AfterRevoke, PAYOUT_MEANING, type Payout } from "../../core/order/payout.ts";
+import { settleIncident } from "../../core/order/settlement.ts";
+import { type Draft, patchInvoice, patchRequest, payoutOf, wakePayout } from "../../core/order/story.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
-import { askCancel, askRevoke, isCancellable, isRevocable } from "../../core/reversal.ts";
-import { settleIncident } from "../../core/settlement.ts";
-import { type Draft, patchInvoice, patchRequest, payoutOf, wakePayout } from "../../core/story.ts";
 import type { Context } from "../context.ts";
 import { isSameRequest } from "../orders.ts";
 import { isLeftToPerson } from "../recovery.ts";

@@ -1,11 +1,12 @@
 /** Allocations: payouts of bare requests, made and let go by a person. */
-import { allocate, type NotAllocated } from "../../core/allocation.ts";
+
 import { type ErrorCode, type InvalidField, invalid, type Refusal, refusal } from "../../core/errors.ts";
-import { processPayout } from "../../core/moderation.ts";
-import { MAX_PARTS } from "../../core/parts.ts";
-import type { Payout } from "../../core/payout.ts";
+import { allocate, type NotAllocated } from "../../core/order/allocation.ts";
+import { processPayout } from "../../core/order/moderation.ts";
+import { MAX_PARTS } from "../../core/order/parts.ts";
+import type { Payout } from "../../core/order/payout.ts";
+import { reopen } from "../../core/order/story.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
-import { reopen } from "../../core/story.ts";
 import { recordAct } from "../acts.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";

@@ -3,12 +3,12 @@
  * the same guarded moves as an inquiry. A message about a payout that we do not know yet is kept and matched again.
  */
 import type { CallbackNews } from "../../connectors/contract.ts";
-import { holdUnsent, needsWake, tellUnsent } from "../../core/doubt.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { hear } from "../../core/news.ts";
-import { PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
+import { holdUnsent, needsWake, tellUnsent } from "../../core/news/doubt.ts";
+import { hear } from "../../core/news/news.ts";
+import { PAYOUT_MEANING, type Payout } from "../../core/order/payout.ts";
+import { reopen, wakePayout } from "../../core/order/story.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
-import { reopen, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
 import { carryOn, storyMore, storyOf, storyWants } from "../orders.ts";

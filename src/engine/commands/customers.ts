@@ -1,8 +1,8 @@
 /** Customers of a website, and the instruments that they are paid to. */
 import type { Refusal } from "../../core/errors.ts";
-import { checkFields, maskedText } from "../../core/fields.ts";
-import type { Customer, PaymentInstrument } from "../../core/merchant.ts";
 import { err, ok, type Result } from "../../core/result.ts";
+import { checkFields, maskedText } from "../../core/setup/fields.ts";
+import type { Customer, PaymentInstrument } from "../../core/setup/merchant.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { TableName, Want } from "../ports.ts";

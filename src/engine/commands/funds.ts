@@ -1,9 +1,10 @@
 /** Movements of funds that a person makes: created first, posted when approved. */
-import { isCurrency } from "../../core/currency.ts";
+
 import { type InvalidField, invalid, type Refusal, refusal } from "../../core/errors.ts";
-import * as ledger from "../../core/ledger.ts";
-import type { FundsMovement } from "../../core/merchant.ts";
+import { isCurrency } from "../../core/money/currency.ts";
+import * as ledger from "../../core/money/ledger.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
+import type { FundsMovement } from "../../core/setup/merchant.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { TableName, Want } from "../ports.ts";

@@ -1,7 +1,7 @@
 /** Sending gates: shut, nothing new is sent in their scope; the API, inquiries and callbacks go on (docs/safety.md). */
 import { type Refusal, refusal } from "../../core/errors.ts";
 import { err, ok, type Result } from "../../core/result.ts";
-import type { ProviderAccount } from "../../core/routing.ts";
+import type { ProviderAccount } from "../../core/setup/routing.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { TableName, Want } from "../ports.ts";

@@ -1,13 +1,13 @@
 /** Reading a payout invoice's order: every fault at once, and what it costs. */
 import type { ServiceDescription } from "../../connectors/contract.ts";
-import { type CommerceScheme, type RateQuote, type RateScheme, rateFor, termsFor } from "../../core/commerce.ts";
-import { isCurrency } from "../../core/currency.ts";
 import { type InvalidField, invalid, type Refusal, refusal } from "../../core/errors.ts";
-import { type FeeTerms, type Price, price } from "../../core/fee.ts";
-import { checkFields } from "../../core/fields.ts";
-import type { Customer, Website } from "../../core/merchant.ts";
-import { parseMajor, readDecimal } from "../../core/money.ts";
+import { isCurrency } from "../../core/money/currency.ts";
+import { type FeeTerms, type Price, price } from "../../core/money/fee.ts";
+import { parseMajor, readDecimal } from "../../core/money/money.ts";
 import { err, ok, type Result } from "../../core/result.ts";
+import { type CommerceScheme, type RateQuote, type RateScheme, rateFor, termsFor } from "../../core/setup/commerce.ts";
+import { checkFields } from "../../core/setup/fields.ts";
+import type { Customer, Website } from "../../core/setup/merchant.ts";
 import type { Context } from "../context.ts";
 import type { Setup } from "../setup.ts";
 import { destinationBinding } from "../world.ts";

@@ -1,15 +1,16 @@
 /** Payout invoices: made, processed, expired. */
-import { askForEnd } from "../../core/dispatch.ts";
+
 import { type Refusal, refusal } from "../../core/errors.ts";
 import { sha256 } from "../../core/ids.ts";
-import { freezeTerms, type Invoice } from "../../core/invoice.ts";
-import type { Entry } from "../../core/ledger.ts";
-import * as ledger from "../../core/ledger.ts";
-import { moveName } from "../../core/machine.ts";
-import type { Payout } from "../../core/payout.ts";
-import { DEFAULT_ATTEMPTS, type PayoutRequest } from "../../core/request.ts";
+import type { Entry } from "../../core/money/ledger.ts";
+import * as ledger from "../../core/money/ledger.ts";
+import { askForEnd } from "../../core/order/dispatch.ts";
+import { freezeTerms, type Invoice } from "../../core/order/invoice.ts";
+import { moveName } from "../../core/order/machine.ts";
+import type { Payout } from "../../core/order/payout.ts";
+import { DEFAULT_ATTEMPTS, type PayoutRequest } from "../../core/order/request.ts";
+import { begin, moveInvoice, noteMove, reopen, stepInvoice } from "../../core/order/story.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
-import { begin, moveInvoice, noteMove, reopen, stepInvoice } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
 import {

@@ -1,11 +1,11 @@
 /** What people do about payouts and orders: one command for all acts, and one for a second person's word. */
 import { type ModerationAct, type StoryAct, standingOf } from "../../core/acts.ts";
 import { type Refusal, refusal } from "../../core/errors.ts";
-import { max, parseMajor } from "../../core/money.ts";
-import type { Payout } from "../../core/payout.ts";
-import type { PayoutRequest } from "../../core/request.ts";
+import { max, parseMajor } from "../../core/money/money.ts";
+import type { Payout } from "../../core/order/payout.ts";
+import type { PayoutRequest } from "../../core/order/request.ts";
+import { reopen, type Story } from "../../core/order/story.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
-import { reopen, type Story } from "../../core/story.ts";
 import { closeAct, needsSecondPerson, recordAct } from "../acts.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";

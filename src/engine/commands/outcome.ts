@@ -1,12 +1,12 @@
 /** What became of a provider call: written under the fence of its lease, in the epoch in which it was sent. */
 import type { Connector } from "../../connectors/contract.ts";
-import { needsWake } from "../../core/doubt.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { hear, type News } from "../../core/news.ts";
-import { type Operation, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
-import type { Resolution } from "../../core/resolution.ts";
+import { needsWake } from "../../core/news/doubt.ts";
+import { hear, type News } from "../../core/news/news.ts";
+import type { Resolution } from "../../core/news/resolution.ts";
+import { type Operation, PAYOUT_MEANING, type Payout } from "../../core/order/payout.ts";
+import { type Draft, patchPayout, reopen, wakePayout } from "../../core/order/story.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
-import { type Draft, patchPayout, reopen, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type ProviderErrand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { carryOn, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";

@@ -1,11 +1,11 @@
 /** Deposit accounts, and the routes that offer their balances to payout services. */
 
-import { isCurrency } from "../../core/currency.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { accountId, atProvider } from "../../core/ledger.ts";
-import { parseMajor } from "../../core/money.ts";
+import { isCurrency } from "../../core/money/currency.ts";
+import { accountId, atProvider } from "../../core/money/ledger.ts";
+import { parseMajor } from "../../core/money/money.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
-import type { DepositAccount, Route } from "../../core/routing.ts";
+import type { DepositAccount, Route } from "../../core/setup/routing.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { TableName, Want } from "../ports.ts";

@@ -1,10 +1,10 @@
 /** Provider accounts: credentials at one provider, the address where it calls us back, and the gate before it. */
 import type { Connector } from "../../connectors/contract.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { checkFields } from "../../core/fields.ts";
 import { sha256 } from "../../core/ids.ts";
 import { err, ok, type Result } from "../../core/result.ts";
-import type { ProviderAccount } from "../../core/routing.ts";
+import { checkFields } from "../../core/setup/fields.ts";
+import type { ProviderAccount } from "../../core/setup/routing.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import { credentialsBinding } from "../setup.ts";

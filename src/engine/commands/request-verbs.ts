@@ -1,7 +1,7 @@
 /** POST and PATCH of payout requests, each told by what PUT does (docs/api.md). */
 import { invalid, refusal } from "../../core/errors.ts";
-import { formatMajor } from "../../core/money.ts";
-import { needsChecks } from "../../core/recovery.ts";
+import { formatMajor } from "../../core/money/money.ts";
+import { needsChecks } from "../../core/news/recovery.ts";
 import { err } from "../../core/result.ts";
 import type { Handler } from "../command.ts";
 import { idOf } from "./configuration.ts";

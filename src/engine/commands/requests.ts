@@ -1,19 +1,20 @@
 /** `PUT /payout-requests/{id}`: made or changed by the client's own id (docs/api.md). */
-import { isCurrency } from "../../core/currency.ts";
-import { askForEnd, isEnded } from "../../core/dispatch.ts";
+
 import { type InvalidField, invalid, type Refusal, refusal } from "../../core/errors.ts";
-import { moveName } from "../../core/machine.ts";
-import type { PaymentInstrument, Website } from "../../core/merchant.ts";
-import { isPlannedOrOpen, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
+import { isCurrency } from "../../core/money/currency.ts";
+import { askForEnd, isEnded } from "../../core/order/dispatch.ts";
+import { moveName } from "../../core/order/machine.ts";
+import { isPlannedOrOpen, PAYOUT_MEANING, type Payout } from "../../core/order/payout.ts";
 import {
   type BlockReason,
   type Canceler,
   DEFAULT_ATTEMPTS,
   type PayoutRequest,
   publicStatus,
-} from "../../core/request.ts";
+} from "../../core/order/request.ts";
+import { begin, type Draft, noteMove, patchRequest, reopen, type Story } from "../../core/order/story.ts";
 import { assert, err, ok, type Result } from "../../core/result.ts";
-import { begin, type Draft, noteMove, patchRequest, reopen, type Story } from "../../core/story.ts";
+import type { PaymentInstrument, Website } from "../../core/setup/merchant.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import { carryOn, payoutsOf, storyMore, storyOf, storyWants } from "../orders.ts";

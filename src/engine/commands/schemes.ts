@@ -1,8 +1,8 @@
 /** Routing, rate and commerce schemes. A revision never changes: a change is the next one. */
 import type { Refusal } from "../../core/errors.ts";
 import { err, ok, type Result } from "../../core/result.ts";
-import type { Scheme } from "../../core/routing.ts";
-import { type Known, readScheme, routesNamed } from "../../core/schemes.ts";
+import type { Scheme } from "../../core/setup/routing.ts";
+import { type Known, readScheme, routesNamed } from "../../core/setup/schemes.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { TableName, Want } from "../ports.ts";

@@ -1,17 +1,17 @@
 /** Due work: payouts to be sent or asked about, requests and invoices whose time is over, callbacks to be matched. */
 import type { HttpDraft } from "../../connectors/contract.ts";
-import { askForEnd, FUNDS_WAIT_MS, isEnded } from "../../core/dispatch.ts";
-import { isAddressKept } from "../../core/doubt.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { endUnpaid } from "../../core/facts.ts";
-import { endStatus } from "../../core/news.ts";
-import { type Operation, PAYOUT_MEANING, type Payout } from "../../core/payout.ts";
-import { invoke, refusedRoutes } from "../../core/payout-plan.ts";
-import { isFromBefore, needsChecks } from "../../core/recovery.ts";
-import type { Resolution } from "../../core/resolution.ts";
+import { isAddressKept } from "../../core/news/doubt.ts";
+import { endUnpaid } from "../../core/news/facts.ts";
+import { endStatus } from "../../core/news/news.ts";
+import { isFromBefore, needsChecks } from "../../core/news/recovery.ts";
+import type { Resolution } from "../../core/news/resolution.ts";
+import { abandonReversal, openReversal } from "../../core/news/reversal.ts";
+import { askForEnd, FUNDS_WAIT_MS, isEnded } from "../../core/order/dispatch.ts";
+import { type Operation, PAYOUT_MEANING, type Payout } from "../../core/order/payout.ts";
+import { invoke, refusedRoutes } from "../../core/order/payout-plan.ts";
+import { type Draft, movePayout, patchPayout, reopen, wakePayout } from "../../core/order/story.ts";
 import { assert, ok, type Result } from "../../core/result.ts";
-import { abandonReversal, openReversal } from "../../core/reversal.ts";
-import { type Draft, movePayout, patchPayout, reopen, wakePayout } from "../../core/story.ts";
 import { type Handler, ORDER, type Seen } from "../command.ts";
 import type { Context } from "../context.ts";
 import { carryOn, errand, isSameRequest, saveStory, storyMore, storyOf, storyWants } from "../orders.ts";

@@ -4,6 +4,7 @@
  */
 import { Webhook } from "standardwebhooks";
 import { type Refusal, refusal } from "../../core/errors.ts";
+import { assert, err, ok, type Result } from "../../core/result.ts";
 import {
   EVENT_TYPES,
   type EventNames,
@@ -13,8 +14,7 @@ import {
   isEvent,
   isHeard,
   TABLE_OF,
-} from "../../core/events.ts";
-import { assert, err, ok, type Result } from "../../core/result.ts";
+} from "../../core/views/events.ts";
 import { type Handler, ORDER, type WebhookErrand } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { Delivery, History, HttpOutcome, TableName, Want, WebhookEndpoint, Work } from "../ports.ts";

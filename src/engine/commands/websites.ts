@@ -1,10 +1,11 @@
 /** Websites: the merchant's accounts with us, and which schemes decide for them. */
-import { isCurrency } from "../../core/currency.ts";
+
 import type { Refusal } from "../../core/errors.ts";
-import type { Website } from "../../core/merchant.ts";
-import { parseMajor } from "../../core/money.ts";
+import { isCurrency } from "../../core/money/currency.ts";
+import { parseMajor } from "../../core/money/money.ts";
 import { err, ok, type Result } from "../../core/result.ts";
-import type { Scheme } from "../../core/routing.ts";
+import type { Website } from "../../core/setup/merchant.ts";
+import type { Scheme } from "../../core/setup/routing.ts";
 import { type Handler, ORDER } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { TableName, Want } from "../ports.ts";

@@ -1,6 +1,7 @@
 /** Ledger accounts: what they hold, and that it adds up. */
-import { entryView } from "../../core/setting-views.ts";
-import { ledgerAccountView, trialBalanceView } from "../../core/views.ts";
+
+import { ledgerAccountView, trialBalanceView } from "../../core/views/orders.ts";
+import { entryView } from "../../core/views/settings.ts";
 import type { ListQuery } from "../../store/reads.ts";
 import { answer, type Call, type Endpoint, notFound } from "../endpoint.ts";
 import { type List, listAnswer, listParameters, pageAnswer, readList, sequenceAnswer } from "../lists.ts";

@@ -1,8 +1,8 @@
 /** What people do about payouts and orders: each act at the address of what it is about. */
 import Type, { type Static } from "typebox";
 import type { StoryAct } from "../../core/acts.ts";
-import { actView } from "../../core/moderation-views.ts";
-import { invoiceView, payoutView } from "../../core/views.ts";
+import { actView } from "../../core/views/moderation.ts";
+import { invoiceView, payoutView } from "../../core/views/orders.ts";
 import type { StoredAnswer } from "../../engine/command.ts";
 import type { ActBody } from "../../engine/commands/act-executors.ts";
 import { type ActRows, moderate } from "../../engine/commands/moderation.ts";

@@ -1,9 +1,9 @@
 /** Allocations: what a person gives of a bare payout request to a deposit account, and lets start. */
 import Type, { type Static } from "typebox";
 import type { InvalidField } from "../../core/errors.ts";
-import { ALLOCATION_STATUSES, type Payout } from "../../core/payout.ts";
-import type { PayoutRequest } from "../../core/request.ts";
-import { allocationResource, type Shown } from "../../core/views.ts";
+import { ALLOCATION_STATUSES, type Payout } from "../../core/order/payout.ts";
+import type { PayoutRequest } from "../../core/order/request.ts";
+import { allocationResource, type Shown } from "../../core/views/orders.ts";
 import type { StoredAnswer } from "../../engine/command.ts";
 import { type Allocation, createAllocation, processAllocations } from "../../engine/commands/allocations.ts";
 import { moderate } from "../../engine/commands/moderation.ts";

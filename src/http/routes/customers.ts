@@ -1,7 +1,7 @@
 /** Customers, and the instruments that they are paid to. */
 import Type from "typebox";
-import type { Customer, PaymentInstrument } from "../../core/merchant.ts";
-import { customerView, paymentInstrumentView } from "../../core/setting-views.ts";
+import type { Customer, PaymentInstrument } from "../../core/setup/merchant.ts";
+import { customerView, paymentInstrumentView } from "../../core/views/settings.ts";
 import { changeCustomer, createCustomer, createInstrument } from "../../engine/commands/customers.ts";
 import { alone, type Configured, changer, itself, maker, readers } from "../configured.ts";
 import type { Endpoint } from "../endpoint.ts";

@@ -1,5 +1,5 @@
 /** Events: what has happened, in the order in which it did. */
-import { EVENT_TYPES, eventBody, eventNames } from "../../core/events.ts";
+import { EVENT_TYPES, eventBody, eventNames } from "../../core/views/events.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { type List, listAnswer, listParameters, readList, sequenceAnswer } from "../lists.ts";
 

@@ -1,7 +1,7 @@
 /** Deposits, withdrawals, transfers: made by one act, posted by another. */
 import Type from "typebox";
-import type { FundsMovement } from "../../core/merchant.ts";
-import { fundsMovementView } from "../../core/views.ts";
+import type { FundsMovement } from "../../core/setup/merchant.ts";
+import { fundsMovementView } from "../../core/views/orders.ts";
 import type { StoredAnswer } from "../../engine/command.ts";
 import { approveFunds, createFunds } from "../../engine/commands/funds.ts";
 import { isUuid, type ListQuery } from "../../store/reads.ts";

@@ -1,7 +1,7 @@
 /** Sending gates: how they stand, and a person's hand on them (docs/safety.md). */
 import Type, { type Static } from "typebox";
-import { isCurrency } from "../../core/currency.ts";
-import type { Shown } from "../../core/views.ts";
+import { isCurrency } from "../../core/money/currency.ts";
+import type { Shown } from "../../core/views/orders.ts";
 import type { StoredAnswer } from "../../engine/command.ts";
 import { type GateOrder, openGate, shutGate } from "../../engine/commands/gates.ts";
 import { answer, type Call, checkForm, command, type Endpoint } from "../endpoint.ts";

@@ -1,8 +1,8 @@
 /** The queue of what people must look at, and the record of what they did. */
 import Type from "typebox";
 import { ACTS, type ModerationAct, type ModerationItem } from "../../core/acts.ts";
-import { actView, itemView } from "../../core/moderation-views.ts";
-import { ITEM_REASONS } from "../../core/story.ts";
+import { ITEM_REASONS } from "../../core/order/story.ts";
+import { actView, itemView } from "../../core/views/moderation.ts";
 import type { StoredAnswer } from "../../engine/command.ts";
 import { type ItemOrder, type SecondWord, secondWord, workOnItem } from "../../engine/commands/moderation.ts";
 import { isUuid } from "../../store/reads.ts";

@@ -1,5 +1,5 @@
 /** The organization of a key. */
-import { organizationView } from "../../core/setting-views.ts";
+import { organizationView } from "../../core/views/settings.ts";
 import { bookId } from "../../engine/provision.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { type List, listAnswer, listParameters, pageAnswer, pageOf, readList } from "../lists.ts";

@@ -1,8 +1,8 @@
 /** Payout invoices: made, read, processed. */
 import Type, { type Static } from "typebox";
 import type { InvalidField } from "../../core/errors.ts";
-import { INVOICE_STATUSES } from "../../core/invoice.ts";
-import { type InvoiceParts, invoiceView } from "../../core/views.ts";
+import { INVOICE_STATUSES } from "../../core/order/invoice.ts";
+import { type InvoiceParts, invoiceView } from "../../core/views/orders.ts";
 import type { StoredAnswer } from "../../engine/command.ts";
 import type { InvoiceOrder } from "../../engine/commands/invoice-order.ts";
 import { createInvoice, processInvoice, terminateInvoice } from "../../engine/commands/invoices.ts";

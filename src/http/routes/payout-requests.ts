@@ -1,9 +1,9 @@
 /** Payout requests by the client's own id: the public contract, member by member. */
 import Type, { type Static } from "typebox";
 import type { InvalidField } from "../../core/errors.ts";
-import { BLOCK_REASONS, type BlockReason, PUBLIC_STATUSES } from "../../core/request.ts";
-import { paymentInstrumentView } from "../../core/setting-views.ts";
-import { type RequestParts, requestView, type Shown } from "../../core/views.ts";
+import { BLOCK_REASONS, type BlockReason, PUBLIC_STATUSES } from "../../core/order/request.ts";
+import { type RequestParts, requestView, type Shown } from "../../core/views/orders.ts";
+import { paymentInstrumentView } from "../../core/views/settings.ts";
 import type { StoredAnswer } from "../../engine/command.ts";
 import { patchRequest, postRequest } from "../../engine/commands/request-verbs.ts";
 import {

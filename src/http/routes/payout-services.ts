@@ -1,5 +1,5 @@
 /** Payout services: what can be paid, and what each wants to know of the payee. */
-import { payoutServiceView } from "../../core/setting-views.ts";
+import { payoutServiceView } from "../../core/views/settings.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { type List, listAnswer, listParameters, pageAnswer, pageOf, readList } from "../lists.ts";
 

@@ -1,6 +1,6 @@
 /** Payouts: read one by one, or found. */
-import { PAYOUT_STATUSES } from "../../core/payout.ts";
-import { payoutView } from "../../core/views.ts";
+import { PAYOUT_STATUSES } from "../../core/order/payout.ts";
+import { payoutView } from "../../core/views/orders.ts";
 import type { ListQuery } from "../../store/reads.ts";
 import { type Call, type Endpoint, notFound, resource } from "../endpoint.ts";
 import { type List, listAnswer, listParameters, pageAnswer, readList } from "../lists.ts";

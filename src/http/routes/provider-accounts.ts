@@ -1,8 +1,8 @@
 /** Provider accounts, the balances there, and the routes that offer them. */
 import Type from "typebox";
-import { accountId, atProvider } from "../../core/ledger.ts";
-import type { DepositAccount, ProviderAccount } from "../../core/routing.ts";
-import { depositAccountView, payoutRouteView, providerAccountView } from "../../core/setting-views.ts";
+import { accountId, atProvider } from "../../core/money/ledger.ts";
+import type { DepositAccount, ProviderAccount } from "../../core/setup/routing.ts";
+import { depositAccountView, payoutRouteView, providerAccountView } from "../../core/views/settings.ts";
 import {
   changeDepositAccount,
   changeRoute,

@@ -1,7 +1,7 @@
 /** Routing, rate and commerce schemes. Their revisions never change: a PUT makes the next one. */
 import Type, { type TSchema } from "typebox";
-import type { Scheme } from "../../core/routing.ts";
-import { schemeView } from "../../core/setting-views.ts";
+import type { Scheme } from "../../core/setup/routing.ts";
+import { schemeView } from "../../core/views/settings.ts";
 import type { StoredAnswer } from "../../engine/command.ts";
 import { createScheme, reviseScheme, type SchemeOrder } from "../../engine/commands/schemes.ts";
 import type { ListQuery } from "../../store/reads.ts";

@@ -1,9 +1,9 @@
 /** Timelines: the whole story of an order, or of one payout, line by line. */
 import Type from "typebox";
 import type { InvalidField } from "../../core/errors.ts";
-import { timelineView } from "../../core/timeline-views.ts";
+import { timelineView } from "../../core/views/timeline.ts";
 import type { StoredAnswer } from "../../engine/command.ts";
-import type { TimelineScope } from "../../store/reads-timeline.ts";
+import type { TimelineScope } from "../../store/reads/timeline.ts";
 import { answer, type Call, type Endpoint, notFound, pathId } from "../endpoint.ts";
 import { listAnswer } from "../lists.ts";
 import { refuseFields } from "../problem.ts";

@@ -1,7 +1,7 @@
 /** Webhooks: who hears of events, what was sent to whom, and sending it again. */
 import Type, { type Static } from "typebox";
-import { eventType, isEvent, isHeard } from "../../core/events.ts";
-import { webhookDeliveryView, webhookEndpointView } from "../../core/setting-views.ts";
+import { eventType, isEvent, isHeard } from "../../core/views/events.ts";
+import { webhookDeliveryView, webhookEndpointView } from "../../core/views/settings.ts";
 import type { StoredAnswer } from "../../engine/command.ts";
 import {
   changeEndpoint,

@@ -1,7 +1,7 @@
 /** Websites: the merchant's accounts with us. */
 import Type from "typebox";
-import type { Website } from "../../core/merchant.ts";
-import { websiteView } from "../../core/setting-views.ts";
+import type { Website } from "../../core/setup/merchant.ts";
+import { websiteView } from "../../core/views/settings.ts";
 import { changeWebsite, createWebsite } from "../../engine/commands/websites.ts";
 import { alone, type Configured, changer, itself, maker, readers } from "../configured.ts";
 import type { Endpoint } from "../endpoint.ts";
