@@ -32,7 +32,7 @@ function permissions(): string {
 }
 
 export function renderActs(): string {
-  return document("Acts and permissions", "`src/core/{acts,story,permissions}.ts`", [
+  return document("Acts and permissions", "`src/core/{acts,order/story,permissions}.ts`", [
     "What a person does about a payout, an order or a moderation item is an event with who, when and why. Acts that " +
       "decide about money wait for a second person above the website's limit.",
     "## Acts",

@@ -74,7 +74,7 @@ function renderMachines(): string {
     '"Final" is the last status of the present flow. A late move contradicts an earlier end. What is not in these ' +
     "tables cannot happen: the code asserts it, and so does the database, in the check " +
     `${code("history_move_listed")}.`;
-  return document("Status machines", "`src/core/{payout,request,invoice}.ts`", [
+  return document("Status machines", "`src/core/order/{payout,request,invoice}.ts`", [
     intro,
     machineSection("Payout", PAYOUT, [payoutMeanings()]),
     machineSection("Payout request", REQUEST, [publicStatuses()]),
@@ -217,7 +217,7 @@ function tableSection(name: (typeof TABLE_NAMES)[number]): string {
 }
 
 function renderTables(): string {
-  return document("Tables", "`src/store/tables.ts`, `src/store/tables/orders.ts` and `src/store/tables/recovery.ts`", [
+  return document("Tables", "`src/store/tables.ts` and `src/store/tables/`", [
     "Schema `bursar`. Texts are compared byte by byte (collation `C`). Amounts are minor units in `numeric(38,0)`. " +
       "The name of a constraint is the name of what was wrong; a look-up is an index where no key serves already.",
     "Not described here, because nothing reads or writes them by description: `epoch` and `epoch_act` (which database " +

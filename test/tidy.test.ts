@@ -29,7 +29,7 @@ function offences(rule: (files: readonly SourceFile[]) => string[], ...files: So
 /** A repository in which every folder has the files that the examples below import. */
 const imagined: Repository = {
   files: new Set(
-    `core/money core/ids core/payout core/errors engine/ports engine/lanes engine/outbound store/postgres store/reads
+    `core/money/money core/ids core/payout core/errors engine/ports engine/lanes engine/outbound store/postgres store/reads
      connectors/contract connectors/registry connectors/sandbox/words connectors/wise/words sandbox/server
      sandbox/supervise http/server cli/main config main`
       .split(/\s+/)
@@ -171,7 +171,7 @@ describe("the import table can fail", () => {
 
   test("each row forbids what it should and allows what it should", () => {
     const table: [path: string, specifier: string, verdict: string][] = [
-      ["src/core/payout.ts", "./money.ts", ""],
+      ["src/core/payout.ts", "./money/money.ts", ""],
       ["src/core/payout.ts", "undici", "core must not import undici"],
       ["src/core/payout.ts", "node:crypto", "core must not import node:crypto"],
       ["src/core/payout.ts", "fs", "core must not import node:fs"],
@@ -196,7 +196,7 @@ describe("the import table can fail", () => {
       ],
       ["src/connectors/wise/connector.ts", "../../engine/ports.ts", "connector must not import src/engine/ports.ts"],
       ["src/connectors/wise/connector.ts", "undici", "connector must not import undici"],
-      ["src/sandbox/main.ts", "../core/money.ts", ""],
+      ["src/sandbox/main.ts", "../core/money/money.ts", ""],
       ["src/sandbox/main.ts", "../core/payout.ts", "sandbox must not import src/core/payout.ts"],
       ["src/sandbox/main.ts", "../store/postgres.ts", "sandbox must not import src/store/postgres.ts"],
       ["src/http/server.ts", "../store/reads.ts", ""],
@@ -226,7 +226,7 @@ describe("the import table can fail", () => {
       file("src/main.ts", 'import "./sandbox/supervise.ts";'),
       file("src/sandbox/supervise.ts", 'spawn(fileURLToPath(new URL("./server.ts", import.meta.url)));'),
       file("src/sandbox/server.ts", ""),
-      file("src/core/money.ts", ""),
+      file("src/core/money/money.ts", ""),
     ];
     deepEqual(
       [...reachableFiles(["src/main.ts"], files, imagined)],

@@ -1,4 +1,4 @@
-/** The schemas of what an organization configures, of events and of webhooks; `core/setting-views.ts` makes them. */
+/** The schemas of what an organization configures, of events and of webhooks; `core/views/settings.ts` makes them. */
 import Type from "typebox";
 import { EVENT_TYPES } from "../core/views/events.ts";
 import { currency, links, text, textOrNull, times, version } from "./resources.ts";

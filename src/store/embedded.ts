@@ -50,7 +50,7 @@ const DEFAULTS = {
 };
 
 export interface EmbeddedOptions {
-  /** Made when missing. Holds the database, or a note that says where it is (see embedded-home.ts). */
+  /** Made when missing. Holds the database, or a note that says where it is (see embedded/home.ts). */
   readonly dataDir: string;
   /** The TCP port to try first, used only where the path is too long for a Unix socket. Default: the last, or any. */
   readonly port?: number;
