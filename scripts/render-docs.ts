@@ -187,6 +187,7 @@ function traits(of: AnyTable): string {
     ...(of.isAppendOnly === true ? ["append-only"] : []),
     ...(of.guard === undefined ? [] : [`updates are guarded by ${code(sqlName(of.guard))}`]),
     `the application may ${privilegesOf(of).join(", ")}`,
+    ...(of.frozen === undefined ? [] : [`never changed: ${keyText([...of.primary, ...of.frozen])}`]),
   ];
   return `${words.join("; ")}.`;
 }

@@ -42,6 +42,8 @@ export interface Table<R> {
   readonly scope: "tenant" | "global";
   /** The application role may not UPDATE or DELETE. */
   readonly isAppendOnly?: true;
+  /** What of a row stays as it was written, beside its key: the application role may not UPDATE it. */
+  readonly frozen?: readonly (keyof R & string)[];
   /** The column whose value as read guards every UPDATE. */
   readonly guard?: keyof R & string;
   /** The application role may DELETE: for rows that are no record of anything. */

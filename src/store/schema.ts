@@ -15,6 +15,12 @@ export const SQL_TYPES: Readonly<Record<ColumnType, string>> = {
   texts: "text[]",
 };
 
+/** The members that the application role may UPDATE where it may not all of them; null: the whole row. */
+export function updatableOf({ columns, primary, frozen }: AnyTable): readonly string[] | null {
+  if (frozen === undefined) return null;
+  return Object.keys(columns).filter((member) => !primary.includes(member) && !frozen.includes(member));
+}
+
 /** What the application role may do, table by table. Never TRUNCATE. */
 export function privilegesOf(table: AnyTable): readonly ("select" | "insert" | "update" | "delete")[] {
   return [

@@ -48,7 +48,7 @@ function deleteSteps(table: TableName, deletes: readonly Delete[]): Step[] {
 }
 
 function updateSteps(table: TableName, updates: readonly Update[]): Step[] {
-  const { guard, primary } = tableOf(table);
+  const { guard, primary, frozen = [] } = tableOf(table);
   assert(guard !== undefined, `rows of ${table} are not updated`);
   // UPDATE .. FROM takes any one of several rows for a key: two changes of one row must not get there.
   const keys = new Set(updates.map((update) => keyText(update.key)));
@@ -57,7 +57,8 @@ function updateSteps(table: TableName, updates: readonly Update[]): Step[] {
   return [...groups].map(([list, group]) => {
     assert(list !== "", `an update of ${table} sets nothing`);
     const members = list.split(",");
-    assert(!members.some((member) => primary.includes(member)), `the key of a row of ${table} never changes`);
+    const changed = members.filter((member) => primary.includes(member) || frozen.includes(member));
+    assert(changed.length === 0, `${changed.join(", ")} of a row of ${table} never changes`);
     return { kind: "update", table, guard, members, updates: group };
   });
 }

@@ -315,6 +315,7 @@ const TABLES: { readonly [T in TableName]: Table<Tables[T]> } = {
     scope: "tenant",
     primary: ["organizationId", "id"],
     guard: "version",
+    frozen: ["kind", "subjectKind", "subject", "actor", "reason", "body", "standing", "createdTime"],
     columns: {
       organizationId: text,
       id: uuid,

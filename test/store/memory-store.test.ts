@@ -96,6 +96,15 @@ test("a refused transaction leaves no trace", async () => {
   deepEqual(store.rows("work"), []);
 });
 
+test("neither the key of a row nor what is frozen of it is changed", async () => {
+  const change = (set: Record<string, unknown>) => {
+    const update = { ledgerAccount: [{ key: ["org_a", "account"], version: 1, set: { version: 2, ...set } }] };
+    return store.commit(["org_a"], {}, async () => ({ changes: { ...NONE, update }, result: undefined }));
+  };
+  await rejects(change({ id: "other" }), /id of a row of ledgerAccount never changes/);
+  await rejects(change({ currency: "EUR", owner: "other" }), /currency, owner of a row of ledgerAccount never changes/);
+});
+
 test("a snapshot comes back whole; transactions under way are lost with their connection", async () => {
   const before = store.snapshot();
   await save(store, ["org_a"], { customer: [customer("org_a", "c")] });

@@ -5,7 +5,7 @@ import pg from "pg";
 import type { TableName } from "../../src/engine/ports.ts";
 import { indexedLookups, primaryName, sqlName } from "../../src/store/describe.ts";
 import { APP_ROLE, WAKER_ROLE } from "../../src/store/roles.ts";
-import { privilegesOf, SQL_TYPES } from "../../src/store/schema.ts";
+import { privilegesOf, SQL_TYPES, updatableOf } from "../../src/store/schema.ts";
 import { TABLE_NAMES, tableOf } from "../../src/store/tables.ts";
 import { testDatabase } from "../support/database.ts";
 
@@ -176,7 +176,9 @@ describe("the application role", () => {
 
   test("may do what the descriptions say and nothing else", async () => {
     const expected = TABLE_NAMES.flatMap((name) =>
-      privilegesOf(tableOf(name)).map((each) => `${sqlName(name)} ${each}`),
+      privilegesOf(tableOf(name))
+        .filter((each) => each !== "update" || updatableOf(tableOf(name)) === null)
+        .map((each) => `${sqlName(name)} ${each}`),
     );
     const marks = ["audit_mark", "audit_balance", "audit_full"].flatMap((name) =>
       ["select", "insert", "update"].map((each) => `${name} ${each}`),
@@ -188,6 +190,27 @@ describe("the application role", () => {
     for (const name of ["entry", "history", "command"] as const) equal(tableOf(name).isAppendOnly, true);
     for (const name of ["invoice", "request", "payout", "ledgerAccount"] as const) {
       ok(!privilegesOf(tableOf(name)).includes("delete"), `rows of ${name} stay`);
+    }
+  });
+
+  test("may not change what is frozen of a row", async () => {
+    const columns = await list(
+      `select table_name || ' ' || column_name from information_schema.column_privileges
+       where grantee = $1 and table_schema = 'bursar' and privilege_type = 'UPDATE'
+         and not has_table_privilege($1, format('%I.%I', table_schema, table_name), 'update')`,
+      [APP_ROLE],
+    );
+    const expected = TABLE_NAMES.flatMap((name) =>
+      (updatableOf(tableOf(name)) ?? []).map((member) => `${sqlName(name)} ${sqlName(member)}`),
+    );
+    deepEqual(columns.sort(), expected.sort());
+    for (const [name, member] of [
+      ["payout", "amountMinor"],
+      ["payout", "reference"],
+      ["invoice", "rateNumerator"],
+      ["invoice", "feeTerms"],
+    ] as const) {
+      ok(tableOf(name).frozen?.includes(member), `${member} of ${name} is frozen`);
     }
   });
 

@@ -292,11 +292,12 @@ export class ChangeMaker {
 
   /** Sets some members of a row, so that the checks go on holding. */
   #change(table: TableName, old: AnyRow): { key: KeyValues; version: number; set: MutableRow } {
-    const { primary, guard = "" } = tableOf(table);
+    const { primary, guard = "", frozen = [] } = tableOf(table);
     const fresh = this.row(table, ownerOf(old));
     const row: MutableRow = { ...old };
     for (const member of Object.keys(fresh)) if (this.dice.chance(30)) row[member] = fresh[member];
     LEGALISE[table]?.(row);
+    for (const member of frozen) row[member] = old[member];
     const version = old[guard] as number;
     const set: MutableRow = { [guard]: version + 1 };
     for (const member of Object.keys(row)) {
@@ -344,8 +345,11 @@ export class ChangeMaker {
       const bad: MutableRow = { ...old, ...set };
       this.#damage(fault, bad);
       const members = Object.keys(bad).filter((member) => bad[member] !== old[member]);
-      listIn(draft.update, table).push({ key, version, set: Object.fromEntries(members.map((m) => [m, bad[m]])) });
-      return;
+      // What is frozen is never changed, not even to something that is wrong.
+      if (!members.some((member) => tableOf(table).frozen?.includes(member))) {
+        listIn(draft.update, table).push({ key, version, set: Object.fromEntries(members.map((m) => [m, bad[m]])) });
+        return;
+      }
     }
     listIn(draft.insert, table).push(...rows);
   }

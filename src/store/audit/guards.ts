@@ -8,6 +8,13 @@ import { type AuditCheck, texts } from "./scope.ts";
 const TENANTS = TABLE_NAMES.filter((name) => tableOf(name).scope === "tenant").map(sqlName);
 const APPEND_ONLY = TABLE_NAMES.filter((name) => tableOf(name).isAppendOnly === true).map(sqlName);
 
+/** `('payout', 'amount_minor')`: what stays as it was written of a row that changes. */
+const FROZEN = TABLE_NAMES.flatMap((name) => {
+  const { primary, frozen } = tableOf(name);
+  if (frozen === undefined) return [];
+  return [...primary, ...frozen].map((member) => `('${sqlName(name)}', '${sqlName(member)}')`);
+});
+
 /** Without it nothing of the organization can be read under a lock, and nothing is sent. */
 const lockRow: AuditCheck = {
   name: "lock_row_is_there",
@@ -37,7 +44,12 @@ const permanence: AuditCheck = {
   sql: () => `select t.name as id, '${APP_ROLE} may change or delete its rows' as what
     from table_row t join pg_class c on c.relnamespace = to_regnamespace('bursar') and c.relname = t.name
     where t.name in (${texts(APPEND_ONLY)}) and (has_table_privilege('${APP_ROLE}', c.oid, 'update, delete, truncate')
-      or has_any_column_privilege('${APP_ROLE}', c.oid, 'update'))`,
+      or has_any_column_privilege('${APP_ROLE}', c.oid, 'update'))
+    union all
+    select t.name, format('${APP_ROLE} may change its %s', f.name)
+    from (values ${FROZEN.join(", ")}) f(relation, name) join table_row t on t.name = f.relation
+      join pg_class c on c.relnamespace = to_regnamespace('bursar') and c.relname = t.name
+    where has_column_privilege('${APP_ROLE}', c.oid, f.name, 'update')`,
 };
 
 /** What was proposed to a second person is done by the word of another one. */
