@@ -11,6 +11,7 @@ export interface PayoutView {
   readonly resolution: string | null;
   readonly moderationRequired: boolean;
   readonly evidence: string | null;
+  readonly inquiries: number;
   readonly amount: number;
   readonly processedAmount: number;
   readonly returnedAmount: number;

@@ -59,7 +59,11 @@ describe("pages", () => {
       Array.from({ length: INVOICES }, (_, at) => `list-${INVOICES - 1 - at}`),
     );
     const oldest = await walk("/payout-invoices?limit=7&sort=createdTime");
-    assert.deepEqual(oldest, all.toReversed());
+    // Whole bodies would differ: the orders go on meanwhile.
+    assert.deepEqual(
+      oldest.map((each) => each["id"]),
+      all.toReversed().map((each) => each["id"]),
+    );
     assert.equal((await walk(`/payout-invoices?limit=${INVOICES}`)).length, INVOICES);
   });
 
