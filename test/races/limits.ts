@@ -105,8 +105,10 @@ async function allocateAtOnce({ place, gateways, round }: Round): Promise<void> 
   const told = statuses(replies);
   place.faults.check("allocations of one request", told === "6 x 201, 24 x 409 more-than-available", () => told);
   const made = replies.filter(({ status }) => status === 201).map(({ body }) => String(body["id"]));
+  // Each of them is told both, and which one first is another thing for its neighbour.
   const both = await storm(gateways, 2 * made.length, (gateway, index) => {
-    const status = (index + round) % 2 === 0 ? "processing" : "canceled";
+    const isSecond = index >= made.length;
+    const status = (index + round) % 2 === Number(isSecond) ? "processing" : "canceled";
     return gateway.call("PATCH", `${ALLOCATIONS}/${made[index % made.length]}`, { status });
   });
   await restOf({ place, shop: "web_demo", deposit: "dep_demo_usd", routes: [] });

@@ -56,9 +56,13 @@ export async function sentFrom({ place, deposit }: Till): Promise<number> {
 
 /** Waits until no payout from there is under way, but for those that wait for a person. */
 export async function restOf({ place, deposit }: Till): Promise<void> {
-  const text = `select count(*)::int4 as count from bursar.payout where deposit_account_id = $1
-    and (status in ('INVOKING', 'PROCESSING', 'PENDING', 'CANCELLING', 'REVOKING')
-      or (status in ('CREATED', 'READY') and not is_manual))`;
+  // What is planned and lacks money waits for it: that is rest, too.
+  const text = `select count(*)::int4 as count from bursar.payout p
+    join bursar.deposit_account d on d.organization_id = p.organization_id and d.id = p.deposit_account_id
+    join bursar.ledger_account l on l.organization_id = d.organization_id and l.kind = 'deposit' and l.owner = d.id
+    where d.id = $1 and (p.status in ('INVOKING', 'PROCESSING', 'PENDING', 'CANCELLING', 'REVOKING')
+      or (p.status in ('CREATED', 'READY') and not p.is_manual
+        and p.amount_minor <= l.balance_minor - d.minimal_balance_minor))`;
   const deadline = performance.now() + REST_LIMIT_MS;
   for (;;) {
     const [open] = await place.rows<{ count: number }>(text, [deposit]);
