@@ -221,6 +221,8 @@ export class Oracle implements Witness {
     // before that was looked for, and at the end it is known.
     const isForgotten = this.#hasForgotten && payout.status === "CREATE_FAILED";
     const isLate = operation !== undefined && (mayLag(operation) || isForgotten) && !isEnd;
+    // What a message says of it is told to a person, who looks at the order: its other payouts are not sent.
+    if (isForgotten && this.isLeftToPerson(payout)) return this.#tally.reach("an allocation not made here is told");
     if (says === "not_paid" && isDenied && !isLate) {
       this.#tally.judge("false_final", `${isTold} by ${payout.evidence ?? "nothing"}, ${isBook}`);
     }
